@@ -1,0 +1,1 @@
+"""Models: what they are, where they live, how they run."""

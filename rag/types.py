@@ -1,0 +1,186 @@
+"""
+The values that flow through retrieval and answering; all frozen.
+
+``Document -> [Chunk] -> stored`` when writing, ``question -> [Hit] -> prompt -> Answer`` when reading. Vectors never
+travel inside these values: they go beside them as one float32 array of shape ``(n, dim)``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+MetadataValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """
+    A heading of a document.
+
+    Attributes:
+        start: character offset in the document's text at which the heading's line begins.
+        level: 1 for a top heading, up to 6.
+        title: the heading's words, without markup.
+    """
+
+    start: int
+    level: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """
+    A file's text, with the structure that a citation needs.
+
+    Attributes:
+        source: what identifies the document in its collection: a path relative to the indexed folder, with ``/``.
+        text: the whole text; every quote is a slice of it.
+        title: for people; falls back to the file's name.
+        media_type: for example ``application/pdf``.
+        headings: ascending by ``start``.
+        page_starts: character offset at which each page begins, ascending; empty where a format has no pages.
+        metadata: what the file says of itself, for example front matter; filters read it.
+        sha256: hexadecimal SHA-256 of the file's bytes, the document's version.
+        modified: the file's modification time, seconds since 1970, or 0 when unknown.
+    """
+
+    source: str
+    text: str
+    title: str
+    media_type: str = "text/plain"
+    headings: tuple[Heading, ...] = ()
+    page_starts: tuple[int, ...] = ()
+    metadata: Mapping[str, MetadataValue] = field(default_factory=lambda: MappingProxyType({}))
+    sha256: str = ""
+    modified: float = 0.0
+
+    def page_at(self, offset: int) -> int | None:
+        """Return the page, counted from 1, that holds the character at ``offset``; None without pages."""
+        return bisect_right(self.page_starts, offset) or None if self.page_starts else None
+
+    def headings_at(self, offset: int) -> tuple[str, ...]:
+        """Return the titles of the headings above ``offset``, outermost first."""
+        path: list[Heading] = []
+        for heading in self.headings:
+            if heading.start > offset:
+                break
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+        return tuple(heading.title for heading in path)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """
+    A slice of a document: ``document.text[chunk.start : chunk.end] == chunk.text``.
+
+    Attributes:
+        start: character offset of the slice's beginning.
+        end: character offset after its last character.
+        text: the slice itself; this is what is quoted.
+        headings: titles above the slice, outermost first.
+        page: page at ``start``, counted from 1; None without pages.
+    """
+
+    start: int
+    end: int
+    text: str
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+
+    def embedded_text(self, title: str) -> str:
+        """Return what is embedded and searched: the document's title and the headings, then the slice."""
+        path = [title, *(heading for heading in self.headings if heading != title)]
+        return f"{' > '.join(part for part in path if part)}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """
+    A chunk that retrieval found.
+
+    Attributes:
+        chunk_id: the chunk's row in the store.
+        chunk: the chunk.
+        document_id: the document's row in the store.
+        source: the document's identity in its collection.
+        title: the document's title.
+        collection: the collection's name.
+        score: the fused score that orders hits, higher is better.
+        dense: cosine similarity with the question, in ``[-1, 1]``.
+        lexical: BM25 score, ``>= 0``.
+    """
+
+    chunk_id: int
+    chunk: Chunk
+    document_id: int
+    source: str
+    title: str
+    collection: str
+    score: float
+    dense: float
+    lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """
+    An exact quote that stands behind an answer: ``document.text[start:end] == quote``.
+
+    Attributes:
+        number: the source's number in the prompt, counted from 1; ``[1]`` in the answer refers to it.
+        computed: True when the model wrote no marker and the quote was found by comparing the answer with the sources.
+    """
+
+    number: int
+    document_id: int
+    source: str
+    title: str
+    collection: str
+    page: int | None
+    heading: str
+    quote: str
+    start: int
+    end: int
+    score: float
+    computed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds and tokens that one answer took; ``first_token_s`` and ``total_s`` count from the question's arrival."""
+
+    retrieve_s: float = 0.0
+    first_token_s: float = 0.0
+    total_s: float = 0.0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What a question got.
+
+    Attributes:
+        text: the answer as shown.
+        abstained: True when the sources do not hold an answer; ``text`` then says so.
+        citations: quotes behind the answer, in the order of the answer.
+        hits: the passages that retrieval gave to the model, best first.
+    """
+
+    text: str
+    abstained: bool
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    timings: Timings
+    model: str
+    adapter: str | None
+    collection: str | None
+    engine: str
+    finish_reason: str = "stop"
