@@ -74,6 +74,19 @@ class Document:
         return tuple(heading.title for heading in path)
 
 
+MAX_PREFIX_CHARACTERS = 160
+
+
+def searched_prefix(title: str, headings: tuple[str, ...]) -> str:
+    """
+    Return the line that stands above a chunk when it is embedded and indexed, and is never quoted.
+
+    Of a long path the innermost headings are kept, within :data:`MAX_PREFIX_CHARACTERS`.
+    """
+    path = [title, *(heading for heading in headings if heading != title)]
+    return " > ".join(part for part in path if part)[-MAX_PREFIX_CHARACTERS:]
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """
@@ -93,10 +106,46 @@ class Chunk:
     headings: tuple[str, ...] = ()
     page: int | None = None
 
-    def embedded_text(self, title: str) -> str:
-        """Return what is embedded and searched: the document's title and the headings, then the slice."""
-        path = [title, *(heading for heading in self.headings if heading != title)]
-        return f"{' > '.join(part for part in path if part)}\n{self.text}"
+    def searched_text(self, title: str) -> str:
+        """Return what is embedded and indexed for words: the document's title and the headings, then the slice."""
+        return f"{searched_prefix(title, self.headings)}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """
+    Which documents a search may look at; every condition that is set must hold.
+
+    Attributes:
+        source: shell pattern on the source, for example ``policies/*.pdf``.
+        media_type: exact media type.
+        modified_from: earliest modification time, seconds since 1970.
+        modified_before: modification times from here on are left out.
+        metadata: fields of the document that must have exactly these values.
+    """
+
+    source: str | None = None
+    media_type: str | None = None
+    modified_from: float | None = None
+    modified_before: float | None = None
+    metadata: Mapping[str, MetadataValue] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """
+    A chunk's row with its scores.
+
+    Attributes:
+        score: the fused score that orders hits, higher is better.
+        dense: cosine similarity with the question, in ``[-1, 1]``.
+        lexical: BM25 score, ``>= 0``.
+    """
+
+    chunk_id: int
+    score: float
+    dense: float
+    lexical: float
 
 
 @dataclass(frozen=True, slots=True)

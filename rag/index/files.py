@@ -1,0 +1,70 @@
+"""Index directories on disk: written aside, synced, recorded with their hashes; anything else is thrown away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class IndexFiles:
+    """
+    The folder that holds the index directories of a data directory.
+
+    Args:
+        root: created when missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def new(self, kind: str, collection_id: int) -> Path:
+        """Make an empty directory with a name that was never used."""
+        path = self.root / f"{kind}-{collection_id}-{secrets.token_hex(8)}"
+        path.mkdir()
+        return path
+
+    def seal(self, directory: Path) -> dict[str, str]:
+        """Flush every file to disk and return the SHA-256 of each, by name."""
+        hashes = {}
+        for path in sorted(directory.iterdir()):
+            if path.name.startswith(".") and path.suffix == ".lock":
+                continue
+            with path.open("rb") as file:
+                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+        _sync_directory(directory)
+        _sync_directory(self.root)
+        return hashes
+
+    def intact(self, name: str, files: Mapping[str, str]) -> Path | None:
+        """Return the directory if it holds exactly these files; None if anything is missing, changed or foreign."""
+        directory = self.root / name
+        if not directory.is_dir():
+            return None
+        return directory if self.seal(directory) == dict(files) else None
+
+    def remove(self, name: str) -> None:
+        """Remove an index directory, if it is there."""
+        if (self.root / name).is_dir():
+            shutil.rmtree(self.root / name)
+
+    def keep_only(self, names: set[str]) -> None:
+        """Remove every index directory that is not named."""
+        for path in self.root.iterdir():
+            if path.name not in names:
+                shutil.rmtree(path)
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

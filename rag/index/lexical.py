@@ -1,0 +1,146 @@
+"""
+Matching words: BM25 (k1 = 1.2, b = 0.75) over stemmed words without stop words; the only tantivy.
+
+Any of the question's words may match (OR). The analyser is applied to the question by us, so nothing that a user types
+is read as query syntax.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+
+from models.base import Vectors
+from rag.store.records import Ids
+
+Mask = npt.NDArray[np.bool_]
+
+ANALYZER = "english"
+MAX_WORD_LENGTH = 64
+MAX_QUESTION_WORDS = 128
+WRITER_BYTES = 64_000_000
+FEW_ROWS = 1_000
+"""Up to so many allowed rows the search looks at those alone; beyond, it reads on until enough allowed ones came."""
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(MAX_WORD_LENGTH))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.ascii_fold())
+        .filter(tantivy.Filter.stopword("english"))
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("chunk", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
+    return builder.build()
+
+
+class LexicalIndex:
+    """
+    Words by chunk row.
+
+    Args:
+        directory: where the index lies; it must exist. A new index is made when it is empty.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._schema = _schema()
+        self._analyzer = _analyzer()
+        self._index = tantivy.Index(self._schema, str(directory))
+        self._index.register_tokenizer(ANALYZER, self._analyzer)
+        self._searcher = self._index.searcher()
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def rows(self) -> Ids:
+        """Return every chunk row in the index, ascending."""
+        rows, _ = self._best(tantivy.Query.all_query(), max(1, len(self)), None)
+        return np.sort(rows)
+
+    def update(self, added: Iterable[list[tuple[int, str]]], removed: Ids) -> None:
+        """
+        Take rows in and out; the files are complete on disk when this returns.
+
+        Args:
+            added: blocks of ``(chunk row, text)``.
+            removed: chunk rows to forget.
+        """
+        writer = self._index.writer(WRITER_BYTES, 1)
+        for row in removed.tolist():
+            writer.delete_documents_by_term("chunk", row)
+        for block in added:
+            for row, text in block:
+                document = tantivy.Document()
+                document.add_unsigned("chunk", row)
+                document.add_text("text", text)
+                writer.add_document(document)
+        writer.commit()
+        writer.garbage_collect_files()
+        writer.wait_merging_threads()
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def search(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+        """
+        Return the ``k`` best allowed chunks, best first.
+
+        Args:
+            question: any text.
+            k: how many, ``>= 1``; fewer come back when fewer match.
+            allowed: which chunk rows may be found, indexed by row; None allows every row.
+
+        Returns:
+            Chunk rows and BM25 scores, equal in length; equal scores are ordered by row.
+        """
+        query = self._query(question)
+        if allowed is None:
+            return self._best(query, k, None)
+        permitted = int(np.count_nonzero(allowed))
+        if permitted <= FEW_ROWS:
+            return self._best(self._among(query, np.flatnonzero(allowed)), k, None)
+        depth = math.ceil(1.5 * k * len(self) / permitted)
+        while True:
+            rows, scores = self._best(query, depth, allowed)
+            if len(rows) >= k or depth >= len(self):
+                return rows[:k], scores[:k]
+            depth *= 4
+
+    def scores(self, question: str, rows: Ids) -> Vectors:
+        """Return the BM25 score of each row, 0 where no word matches; shape ``(len(rows),)``."""
+        found, scores = self._best(self._among(self._query(question), rows), max(1, len(rows)), None)
+        by_row = dict(zip(found.tolist(), scores.tolist(), strict=True))
+        return np.array([by_row.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
+
+    def _query(self, question: str) -> tantivy.Query:
+        words = list(dict.fromkeys(self._analyzer.analyze(question)))[:MAX_QUESTION_WORDS]
+        terms = [tantivy.Query.term_query(self._schema, "text", word, "freq") for word in words]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
+
+    def _among(self, query: tantivy.Query, rows: Ids) -> tantivy.Query:
+        """Restrict a query to some rows without changing a score."""
+        member = tantivy.Query.term_set_query(self._schema, "chunk", rows.tolist())
+        silent = tantivy.Query.const_score_query(member, 0.0)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, silent), (tantivy.Occur.Must, query)])
+
+    def _best(self, query: tantivy.Query, depth: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+        hits = self._searcher.search(query, depth, count=False).hits
+        rows = np.array(self._searcher.fast_field_values("chunk", [address for _, address in hits]), dtype=np.int64)
+        scores = np.array([score for score, _ in hits], dtype=np.float32)
+        if allowed is not None:
+            keep = allowed[rows]
+            rows, scores = rows[keep], scores[keep]
+        order = np.lexsort((rows, -scores))
+        return rows[order], scores[order]

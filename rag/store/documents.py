@@ -1,0 +1,242 @@
+"""Collections and their documents, and the transactions that change them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import apsw
+import numpy as np
+
+from models.base import InputError
+from rag.store.database import Database
+from rag.store.records import CollectionInfo, EmbedderIdentity, Ids, Prepared, StoredDocument, Version
+from rag.types import Document, Filter, Heading
+
+
+class Documents:
+    """The collections and documents of one database; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._changes: Counter[int] = Counter()
+
+    # Collections
+
+    def collections(self) -> list[CollectionInfo]:
+        """Return every collection, by name."""
+        sql = """
+            SELECT c.id, c.name, e.name, e.weights_hash, e.dim,
+                   (SELECT count(*) FROM documents d WHERE d.collection_id = c.id),
+                   (SELECT count(*) FROM chunks k WHERE k.collection_id = c.id)
+            FROM collections c JOIN embedders e ON e.id = c.embedder_id ORDER BY c.name
+        """
+        with self._db.reading() as connection:
+            return [
+                CollectionInfo(row, name, EmbedderIdentity(embedder, weights, dim), documents, chunks)
+                for row, name, embedder, weights, dim, documents, chunks in connection.execute(sql)
+            ]
+
+    def collection(self, name: str) -> CollectionInfo:
+        """
+        Return one collection.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        known = self.collections()
+        for info in known:
+            if info.name == name:
+                return info
+        names = ", ".join(info.name for info in known) or "none yet"
+        raise InputError(
+            f"there is no collection {name!r} (existing: {names}); "
+            f"make it with `python -m rag.ingest PATH --collection {name}`."
+        )
+
+    def create_collection(self, name: str, embedder: EmbedderIdentity) -> CollectionInfo:
+        """Return the collection of that name, made now with ``embedder`` if it did not exist."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO embedders (name, weights_hash, dim) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (embedder.name, embedder.weights_hash, embedder.dim),
+            )
+            connection.execute(
+                "INSERT INTO collections (name, embedder_id, created) "
+                "SELECT ?, id, ? FROM embedders WHERE weights_hash = ? ON CONFLICT DO NOTHING",
+                (name, time.time(), embedder.weights_hash),
+            )
+        return self.collection(name)
+
+    def delete_collection(self, collection_id: int) -> None:
+        """Remove a collection with everything in it."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
+
+    # Documents
+
+    def versions(self, collection_id: int) -> dict[str, Version]:
+        """Return every stored document's version, by source."""
+        sql = "SELECT source, id, sha256, recipe FROM documents WHERE collection_id = ?"
+        with self._db.reading() as connection:
+            return {source: Version(*rest) for source, *rest in connection.execute(sql, (collection_id,))}
+
+    def put(self, collection_id: int, batch: Sequence[Prepared], recipe: str) -> list[int]:
+        """
+        Store documents, each in place of what stood under its source, in one transaction.
+
+        Args:
+            collection_id: the collection's row.
+            batch: documents with chunks and vectors.
+            recipe: how they were cut; a change of it makes the next ingest cut them again.
+
+        Returns:
+            The documents' rows, in the order of ``batch``. On disk when this returns.
+        """
+        with self._db.transaction() as connection:
+            rows = [self._put_one(connection, collection_id, prepared, recipe) for prepared in batch]
+        self._changes[collection_id] += 1
+        return rows
+
+    def _put_one(self, connection: apsw.Connection, collection_id: int, prepared: Prepared, recipe: str) -> int:
+        document = prepared.document
+        connection.execute(
+            "DELETE FROM documents WHERE collection_id = ? AND source = ?", (collection_id, document.source)
+        )
+        connection.execute(
+            "INSERT INTO documents (collection_id, source, title, media_type, headings, page_starts, metadata, sha256,"
+            " recipe, modified, added, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                collection_id,
+                document.source,
+                document.title,
+                document.media_type,
+                json.dumps([asdict(heading) for heading in document.headings], ensure_ascii=False),
+                json.dumps(document.page_starts),
+                json.dumps(dict(document.metadata), ensure_ascii=False),
+                document.sha256,
+                recipe,
+                document.modified,
+                time.time(),
+                document.text,
+            ),
+        )
+        document_id = connection.last_insert_rowid()
+        for chunk, vector in zip(prepared.chunks, prepared.vectors, strict=True):
+            connection.execute(
+                "INSERT INTO chunks (collection_id, document_id, start, end, page, headings, text)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    collection_id,
+                    document_id,
+                    chunk.start,
+                    chunk.end,
+                    chunk.page,
+                    json.dumps(chunk.headings, ensure_ascii=False),
+                    chunk.text,
+                ),
+            )
+            connection.execute(
+                "INSERT INTO vectors (chunk_id, vector) VALUES (?, ?)",
+                (connection.last_insert_rowid(), vector.astype("<f4").tobytes()),
+            )
+        return document_id
+
+    def delete_documents(self, collection_id: int, document_ids: Sequence[int]) -> int:
+        """Remove documents with their chunks and vectors; return how many there were."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "DELETE FROM documents WHERE collection_id = ? AND id IN (SELECT value FROM json_each(?))",
+                (collection_id, json.dumps(list(document_ids))),
+            )
+            removed = connection.changes()
+        self._changes[collection_id] += 1
+        return removed
+
+    def changes(self, collection_id: int) -> int:
+        """Return how often this process has changed the collection; an index that saw this number is up to date."""
+        return self._changes[collection_id]
+
+    def documents(
+        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = ""
+    ) -> list[StoredDocument]:
+        """Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``."""
+        return self._documents(
+            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))",
+            (collection_id, after, contains, limit),
+        )
+
+    def document_info(self, collection_id: int, document_id: int) -> StoredDocument:
+        """
+        Return one document's row.
+
+        Raises:
+            InputError: the collection holds no such document.
+        """
+        found = self._documents("d.collection_id = ? AND d.id = ?", (collection_id, document_id, 1))
+        if not found:
+            raise InputError(f"there is no document {document_id} in this collection; list them first.")
+        return found[0]
+
+    def _documents(self, where: str, bindings: tuple[object, ...]) -> list[StoredDocument]:
+        sql = f"""
+            SELECT d.id, d.source, d.title, d.media_type, (SELECT count(*) FROM chunks k WHERE k.document_id = d.id),
+                   length(d.text), json_array_length(d.page_starts), d.sha256, d.modified, d.added, d.metadata
+            FROM documents d WHERE {where} ORDER BY d.source LIMIT ?
+        """  # noqa: S608 - `where` is one of the literals above
+        with self._db.reading() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(sql, bindings).fetchall()
+        return [StoredDocument(*(*row[:-1], json.loads(row[-1]))) for row in rows]
+
+    def read_document(self, collection_id: int, document_id: int) -> Document:
+        """
+        Return a whole document.
+
+        Raises:
+            InputError: the collection holds no such document.
+        """
+        sql = (
+            "SELECT source, text, title, media_type, headings, page_starts, metadata, sha256, modified"
+            " FROM documents WHERE collection_id = ? AND id = ?"
+        )
+        with self._db.reading() as connection:
+            row = connection.execute(sql, (collection_id, document_id)).fetchone()
+        if row is None:
+            raise InputError(f"there is no document {document_id} in this collection; list them first.")
+        source, text, title, media_type, headings, page_starts, metadata, sha256, modified = row
+        return Document(
+            source=source,
+            text=text,
+            title=title,
+            media_type=media_type,
+            headings=tuple(Heading(**heading) for heading in json.loads(headings)),
+            page_starts=tuple(json.loads(page_starts)),
+            metadata=json.loads(metadata),
+            sha256=sha256,
+            modified=modified,
+        )
+
+    def matching(self, collection_id: int, condition: Filter) -> Ids:
+        """Return the rows of the documents that ``condition`` lets through, ascending."""
+        conditions: list[tuple[str, Any]] = [
+            ("source GLOB ?", condition.source),
+            ("media_type = ?", condition.media_type),
+            ("modified >= ?", condition.modified_from),
+            ("modified < ?", condition.modified_before),
+        ]
+        where = ["collection_id = ?"]
+        bindings: list[Any] = [collection_id]
+        for clause, value in conditions:
+            if value is not None:
+                where.append(clause)
+                bindings.append(value)
+        for key, value in condition.metadata.items():
+            where.append("json_extract(metadata, '$.' || json_quote(?)) = ?")
+            bindings += [key, value]
+        sql = f"SELECT id FROM documents WHERE {' AND '.join(where)} ORDER BY id"  # noqa: S608 - only literals
+        with self._db.reading() as connection:
+            return np.array([row[0] for row in connection.execute(sql, bindings)], dtype=np.int64)

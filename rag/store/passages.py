@@ -1,0 +1,130 @@
+"""What searching reads: chunks, vectors, and where the derived indexes lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from models.base import Vectors
+from rag.store.database import Database
+from rag.store.records import Ids, IndexRecord, Roster
+from rag.types import Chunk, Hit, Scored
+
+
+class Passages:
+    """The chunks of one database; safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def roster(self, collection_id: int) -> Roster:
+        """Return the rows of all chunks of a collection and of their documents."""
+        sql = "SELECT id, document_id FROM chunks WHERE collection_id = ? ORDER BY id"
+        with self._db.reading() as connection:
+            rows = np.array(connection.execute(sql, (collection_id,)).fetchall(), dtype=np.int64).reshape(-1, 2)
+        return Roster(np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
+
+    def vectors(self, chunk_ids: Ids, dim: int) -> Vectors:
+        """Return the vectors of chunks in the order asked for, float32, shape ``(len(chunk_ids), dim)``."""
+        sql = "SELECT chunk_id, vector FROM vectors WHERE chunk_id IN (SELECT value FROM json_each(?))"
+        with self._db.reading() as connection:
+            found = dict(connection.execute(sql, (json.dumps(chunk_ids.tolist()),)))
+        joined = b"".join(found[chunk_id] for chunk_id in chunk_ids.tolist())
+        return np.frombuffer(joined, dtype="<f4").reshape(len(chunk_ids), dim).astype(np.float32, copy=False)
+
+    def vectors_between(
+        self, collection_id: int, after: int, through: int, size: int = 20_000
+    ) -> Iterator[tuple[Ids, Vectors]]:
+        """Yield the chunk rows in ``(after, through]`` with their vectors, in blocks of up to ``size`` rows."""
+        sql = (
+            "SELECT k.id, v.vector FROM chunks k JOIN vectors v ON v.chunk_id = k.id"
+            " WHERE k.collection_id = ? AND k.id > ? AND k.id <= ? ORDER BY k.id"
+        )
+        for rows in self._blocks(sql, (collection_id, after, through), size):
+            ids = np.array([row[0] for row in rows], dtype=np.int64)
+            joined = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
+            yield ids, joined.reshape(len(ids), -1).astype(np.float32, copy=False)
+
+    def texts_between(
+        self, collection_id: int, after: int, through: int, size: int = 5_000
+    ) -> Iterator[list[tuple[int, str]]]:
+        """Yield ``(chunk row, searched text)`` of the chunk rows in ``(after, through]``, in blocks."""
+        sql = (
+            "SELECT k.id, d.title, k.start, k.end, k.text, k.headings, k.page FROM chunks k"
+            " JOIN documents d ON d.id = k.document_id"
+            " WHERE k.collection_id = ? AND k.id > ? AND k.id <= ? ORDER BY k.id"
+        )
+        for rows in self._blocks(sql, (collection_id, after, through), size):
+            yield [(row[0], _chunk(*row[2:]).searched_text(row[1])) for row in rows]
+
+    def _blocks(self, sql: str, bindings: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
+        with self._db.reading() as connection:
+            cursor = connection.execute(sql, bindings)
+            while rows := list(islice(cursor, size)):
+                yield rows
+
+    def hits(self, scored: Sequence[Scored], collection: str) -> list[Hit]:
+        """Return the scored chunks as hits, in the order given; a chunk deleted meanwhile is left out."""
+        sql = (
+            "SELECT k.id, k.document_id, d.source, d.title, k.start, k.end, k.text, k.headings, k.page"
+            " FROM chunks k JOIN documents d ON d.id = k.document_id"
+            " WHERE k.id IN (SELECT value FROM json_each(?))"
+        )
+        with self._db.reading() as connection:
+            wanted = json.dumps([item.chunk_id for item in scored])
+            rows = {row[0]: row[1:] for row in connection.execute(sql, (wanted,))}
+        return [
+            Hit(
+                chunk_id=item.chunk_id,
+                document_id=row[0],
+                source=row[1],
+                title=row[2],
+                chunk=_chunk(*row[3:]),
+                collection=collection,
+                score=item.score,
+                dense=item.dense,
+                lexical=item.lexical,
+            )
+            for item in scored
+            if (row := rows.get(item.chunk_id)) is not None
+        ]
+
+    def index_record(self, collection_id: int, kind: str) -> IndexRecord | None:
+        """Return what is known of an index's files; None before its first build."""
+        sql = "SELECT directory, files, through, rows, detail FROM indexes WHERE collection_id = ? AND kind = ?"
+        with self._db.reading() as connection:
+            row = connection.execute(sql, (collection_id, kind)).fetchone()
+        if row is None:
+            return None
+        directory, files, through, rows, detail = row
+        return IndexRecord(directory, json.loads(files), through, rows, json.loads(detail))
+
+    def index_directories(self) -> set[str]:
+        """Return the directory names of all indexes in use."""
+        with self._db.reading() as connection:
+            return {row[0] for row in connection.execute("SELECT directory FROM indexes")}
+
+    def record_index(self, collection_id: int, kind: str, record: IndexRecord) -> None:
+        """Make ``record`` the index of that kind."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO indexes (collection_id, kind, directory, files, through, rows, detail)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    collection_id,
+                    kind,
+                    record.directory,
+                    json.dumps(dict(record.files)),
+                    record.through,
+                    record.rows,
+                    json.dumps(dict(record.detail)),
+                ),
+            )
+
+
+def _chunk(start: int, end: int, text: str, headings: str, page: int | None) -> Chunk:
+    return Chunk(start, end, text, tuple(json.loads(headings)), page)

@@ -1,0 +1,94 @@
+"""What the store holds, as frozen values: one class a table, without the SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.base import Vectors
+from rag.types import Chunk, Document, MetadataValue
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderIdentity:
+    """Which embedder made the vectors of a collection; vectors of two embedders are never compared."""
+
+    name: str
+    weights_hash: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection: its row, its name, what embedded it, and how much it holds."""
+
+    id: int
+    name: str
+    embedder: EmbedderIdentity
+    documents: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What is known of a stored document without reading it: its row, its content's hash, how it was cut."""
+
+    document_id: int
+    sha256: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document's row, without its text."""
+
+    id: int
+    source: str
+    title: str
+    media_type: str
+    chunks: int
+    characters: int
+    pages: int
+    sha256: str
+    modified: float
+    added: float
+    metadata: Mapping[str, MetadataValue]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """Where a derived index lies, the SHA-256 of each of its files, and the newest chunk that it holds."""
+
+    directory: str
+    files: Mapping[str, str]
+    through: int
+    rows: int
+    detail: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document ready to be stored: its chunks and, row by row, their vectors of shape ``(n_chunks, dim)``."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """
+    Which chunks a collection holds, ascending, and whose they are; two arrays of one length.
+
+    Attributes:
+        chunks: chunk rows.
+        documents: the document row of each chunk.
+    """
+
+    chunks: Ids
+    documents: Ids

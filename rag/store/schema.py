@@ -1,0 +1,88 @@
+"""
+The tables of the store, as numbered migrations.
+
+A migration runs in the same transaction that records it, so a crash leaves the file at the version before or the
+version after. A file of a newer version than this code knows is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from models.base import StoreError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE embedders (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        weights_hash TEXT NOT NULL UNIQUE,
+        dim INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE collections (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        embedder_id INTEGER NOT NULL REFERENCES embedders(id),
+        created REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+        source TEXT NOT NULL,
+        title TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        headings TEXT NOT NULL,
+        page_starts TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        recipe TEXT NOT NULL,
+        modified REAL NOT NULL,
+        added REAL NOT NULL,
+        text TEXT NOT NULL,
+        UNIQUE (collection_id, source)
+    ) STRICT;
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+        document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        page INTEGER,
+        headings TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX chunks_by_document ON chunks(document_id);
+    CREATE INDEX chunks_by_collection ON chunks(collection_id, id, document_id);
+    CREATE TABLE vectors (
+        chunk_id INTEGER PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE,
+        vector BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE indexes (
+        collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        directory TEXT NOT NULL,
+        files TEXT NOT NULL,
+        through INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        detail TEXT NOT NULL,
+        PRIMARY KEY (collection_id, kind)
+    ) STRICT;
+    """,
+)
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """
+    Bring the file to the newest version, one migration a transaction.
+
+    Raises:
+        StoreError: the file was written by a newer version of Homeground.
+    """
+    version = connection.pragma("user_version")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{connection.filename} has schema version {version}, but this Homeground knows up to {len(MIGRATIONS)}; "
+            "upgrade Homeground, or choose another --data-dir."
+        )
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.execute(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT")

@@ -1,0 +1,40 @@
+"""
+The one truth: documents, chunks and vectors in SQLite. This folder holds the only SQL.
+
+A write is on disk before it returns. The indexes are derived from here and can be thrown away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rag.store.database import Database
+from rag.store.documents import Documents
+from rag.store.passages import Passages
+
+
+class Store:
+    """
+    A data directory, opened by one process.
+
+    Args:
+        directory: created when missing.
+
+    Attributes:
+        directory: the data directory.
+        documents: collections and documents, to read and to change.
+        passages: chunks and vectors, as searching reads them.
+
+    Raises:
+        StoreError: in use, not writable, damaged, full, or of a newer version.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._database = Database(directory)
+        self.directory = directory
+        self.documents = Documents(self._database)
+        self.passages = Passages(self._database)
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, close it, and let another process in."""
+        self._database.close()
