@@ -6,7 +6,8 @@ Nothing here imports torch, so a command that only needs a name or an error answ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator as PythonGenerator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -88,6 +89,10 @@ class Token:
     finish_reason: FinishReason | None = None
 
 
+TokenStream = PythonGenerator[Token, None, None]
+"""Tokens as they are made; closing it stops the model before its next step."""
+
+
 class Embedder(Protocol):
     """Turns text into L2-normalised vectors."""
 
@@ -153,7 +158,7 @@ class Generator(Protocol):
 
     def stream(
         self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None
-    ) -> Iterator[Token]:
+    ) -> TokenStream:
         """
         Yield the answer's tokens; closing the iterator stops the model before its next step.
 

@@ -46,6 +46,7 @@ class Document:
         metadata: what the file says of itself, for example front matter; filters read it.
         sha256: hexadecimal SHA-256 of the file's bytes, the document's version.
         modified: the file's modification time, seconds since 1970, or 0 when unknown.
+        origin: where it was read from, an absolute path; empty for an upload.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Document:
     metadata: Mapping[str, MetadataValue] = field(default_factory=lambda: MappingProxyType({}))
     sha256: str = ""
     modified: float = 0.0
+    origin: str = ""
 
     def page_at(self, offset: int) -> int | None:
         """Return the page, counted from 1, that holds the character at ``offset``; None without pages."""

@@ -28,16 +28,20 @@ FEW_ROWS = 1_000
 """Up to so many allowed rows the search looks at those alone; beyond, it reads on until enough allowed ones came."""
 
 
-def _analyzer() -> tantivy.TextAnalyzer:
-    return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(MAX_WORD_LENGTH))
-        .filter(tantivy.Filter.lowercase())
-        .filter(tantivy.Filter.ascii_fold())
-        .filter(tantivy.Filter.stopword("english"))
-        .filter(tantivy.Filter.stemmer("english"))
-        .build()
-    )
+_ANALYZER = (
+    tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    .filter(tantivy.Filter.remove_long(MAX_WORD_LENGTH))
+    .filter(tantivy.Filter.lowercase())
+    .filter(tantivy.Filter.ascii_fold())
+    .filter(tantivy.Filter.stopword("english"))
+    .filter(tantivy.Filter.stemmer("english"))
+    .build()
+)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as the index compares them: lower case, stemmed, without stop words."""
+    return list(_ANALYZER.analyze(text))
 
 
 def _schema() -> tantivy.Schema:
@@ -57,9 +61,8 @@ class LexicalIndex:
 
     def __init__(self, directory: Path) -> None:
         self._schema = _schema()
-        self._analyzer = _analyzer()
         self._index = tantivy.Index(self._schema, str(directory))
-        self._index.register_tokenizer(ANALYZER, self._analyzer)
+        self._index.register_tokenizer(ANALYZER, _ANALYZER)
         self._searcher = self._index.searcher()
 
     def __len__(self) -> int:
@@ -125,8 +128,8 @@ class LexicalIndex:
         return np.array([by_row.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
 
     def _query(self, question: str) -> tantivy.Query:
-        words = list(dict.fromkeys(self._analyzer.analyze(question)))[:MAX_QUESTION_WORDS]
-        terms = [tantivy.Query.term_query(self._schema, "text", word, "freq") for word in words]
+        asked = list(dict.fromkeys(words(question)))[:MAX_QUESTION_WORDS]
+        terms = [tantivy.Query.term_query(self._schema, "text", word, "freq") for word in asked]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
 
     def _among(self, query: tantivy.Query, rows: Ids) -> tantivy.Query:

@@ -81,7 +81,7 @@ class Documents:
 
     def versions(self, collection_id: int) -> dict[str, Version]:
         """Return every stored document's version, by source."""
-        sql = "SELECT source, id, sha256, recipe FROM documents WHERE collection_id = ?"
+        sql = "SELECT source, id, sha256, recipe, origin FROM documents WHERE collection_id = ?"
         with self._db.reading() as connection:
             return {source: Version(*rest) for source, *rest in connection.execute(sql, (collection_id,))}
 
@@ -109,7 +109,7 @@ class Documents:
         )
         connection.execute(
             "INSERT INTO documents (collection_id, source, title, media_type, headings, page_starts, metadata, sha256,"
-            " recipe, modified, added, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " recipe, modified, origin, added, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 collection_id,
                 document.source,
@@ -121,6 +121,7 @@ class Documents:
                 document.sha256,
                 recipe,
                 document.modified,
+                document.origin,
                 time.time(),
                 document.text,
             ),
@@ -200,14 +201,14 @@ class Documents:
             InputError: the collection holds no such document.
         """
         sql = (
-            "SELECT source, text, title, media_type, headings, page_starts, metadata, sha256, modified"
+            "SELECT source, text, title, media_type, headings, page_starts, metadata, sha256, modified, origin"
             " FROM documents WHERE collection_id = ? AND id = ?"
         )
         with self._db.reading() as connection:
             row = connection.execute(sql, (collection_id, document_id)).fetchone()
         if row is None:
             raise InputError(f"there is no document {document_id} in this collection; list them first.")
-        source, text, title, media_type, headings, page_starts, metadata, sha256, modified = row
+        source, text, title, media_type, headings, page_starts, metadata, sha256, modified, origin = row
         return Document(
             source=source,
             text=text,
@@ -218,6 +219,7 @@ class Documents:
             metadata=json.loads(metadata),
             sha256=sha256,
             modified=modified,
+            origin=origin,
         )
 
     def matching(self, collection_id: int, condition: Filter) -> Ids:

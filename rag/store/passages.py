@@ -29,11 +29,16 @@ class Passages:
         return Roster(np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
 
     def vectors(self, chunk_ids: Ids, dim: int) -> Vectors:
-        """Return the vectors of chunks in the order asked for, float32, shape ``(len(chunk_ids), dim)``."""
+        """
+        Return the vectors of chunks in the order asked for, float32, shape ``(len(chunk_ids), dim)``.
+
+        A chunk that was deleted meanwhile gets zeros; :meth:`hits` leaves it out.
+        """
         sql = "SELECT chunk_id, vector FROM vectors WHERE chunk_id IN (SELECT value FROM json_each(?))"
         with self._db.reading() as connection:
-            found = dict(connection.execute(sql, (json.dumps(chunk_ids.tolist()),)))
-        joined = b"".join(found[chunk_id] for chunk_id in chunk_ids.tolist())
+            found: dict[int, bytes] = dict(connection.execute(sql, (json.dumps(chunk_ids.tolist()),)).fetchall())
+        gone = bytes(4 * dim)
+        joined = b"".join(found.get(chunk_id, gone) for chunk_id in chunk_ids.tolist())
         return np.frombuffer(joined, dtype="<f4").reshape(len(chunk_ids), dim).astype(np.float32, copy=False)
 
     def vectors_between(

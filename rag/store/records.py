@@ -36,11 +36,12 @@ class CollectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What is known of a stored document without reading it: its row, its content's hash, how it was cut."""
+    """What is known of a stored document without its text: its row, its content's hash, how it was cut, its file."""
 
     document_id: int
     sha256: str
     recipe: str
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ MIGRATIONS: tuple[str, ...] = (
         sha256 TEXT NOT NULL,
         recipe TEXT NOT NULL,
         modified REAL NOT NULL,
+        origin TEXT NOT NULL,
         added REAL NOT NULL,
         text TEXT NOT NULL,
         UNIQUE (collection_id, source)

@@ -1,0 +1,149 @@
+"""
+The embedder: sentence-transformers behind the Embedder protocol.
+
+Importing this module imports torch, transformers and scikit-learn (seconds), so entry points import it last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+from transformers.utils import logging as transformers_logging
+
+from models.base import ModelError, Vectors
+from models.store import Model
+
+_BATCH = 32  # texts per forward pass; measured on two cores: 16 and 64 are not faster
+
+# A tokenizer needs some 200 bytes for every character at once, so long texts go through it in slices that end at a word.
+_SLICE = re.compile(r".{0,65535}\S(?=\s|\Z)|.{1,65536}", re.DOTALL)
+
+
+class SentenceTransformerEmbedder:
+    """
+    Embeds texts with a sentence-transformers model.
+
+    Safe to call from several threads without a lock: after construction nothing changes any more (the constructor
+    embeds once, which is when the tokenizer's truncation settles), and offsets come from a tokenizer of their own. So a
+    question does not wait for a large batch of passages.
+    """
+
+    def __init__(self, model: Model, device: str | None = None) -> None:
+        """
+        Load the model from its directory.
+
+        Args:
+            model: where it lies, and which prefixes questions and passages get.
+            device: ``cpu``, ``cuda``, ``mps``; None takes an accelerator where there is one.
+
+        Raises:
+            ModelError: the directory does not hold a sentence-transformers model with safetensors and a fast tokenizer.
+        """
+        transformers_logging.disable_progress_bar()
+        self._model = model
+        try:
+            self._network = SentenceTransformer(
+                str(model.directory),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"the embedder {model.name!r} in {model.directory} could not be loaded: {error}. Expected a "
+                "sentence-transformers model; fetch one with `python -m models.fetch`."
+            ) from error
+        self._tokenizer = _plain_tokenizer(self._network, model)
+        self._dim = self.embed_query("warm").shape[0]
+        self._max_tokens = self._count_readable()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over the weights."""
+        return self._model.weights_hash
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._dim
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a text that are read; special tokens and the longer of the two prefixes are taken off."""
+        return self._max_tokens
+
+    def token_starts(self, text: str) -> npt.NDArray[np.int64]:
+        """
+        Return where each token of ``text`` begins.
+
+        Returns:
+            Character offsets, ascending, shape ``(n_tokens,)``; special tokens and prefixes have none, nothing is cut.
+        """
+        starts = [
+            part.start() + start
+            for part in _SLICE.finditer(text)
+            for start, _ in self._tokenizer.encode(part.group(), add_special_tokens=False).offsets
+        ]
+        return np.array(starts, dtype=np.int64)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """
+        Embed passages; what exceeds :attr:`max_tokens` is not read.
+
+        Returns:
+            L2-normalised float32 vectors, shape ``(len(texts), dim)``.
+        """
+        if not texts:
+            return np.empty((0, self._dim), dtype=np.float32)
+        return self._encode(texts, self._model.document_prefix)
+
+    def embed_query(self, text: str) -> Vectors:
+        """
+        Embed a question.
+
+        Returns:
+            An L2-normalised float32 vector, shape ``(dim,)``.
+        """
+        vector: Vectors = self._encode([text], self._model.query_prefix)[0]
+        return vector
+
+    def _encode(self, texts: Sequence[str], prefix: str) -> Vectors:
+        # An empty prompt is passed on purpose: None would let the model's own files add one.
+        vectors: Vectors = self._network.encode(
+            list(texts), prompt=prefix, batch_size=_BATCH, show_progress_bar=False, normalize_embeddings=True
+        )
+        return vectors
+
+    def _count_readable(self) -> int:
+        limit = self._network.max_seq_length or self._model.context_length
+        special = len(self._tokenizer.encode("").ids)
+        prefix = max(
+            self.token_starts(prefix).size for prefix in (self._model.query_prefix, self._model.document_prefix)
+        )
+        return int(min(limit, self._model.context_length) - special - prefix)
+
+
+def _plain_tokenizer(network: SentenceTransformer, model: Model) -> Tokenizer:
+    """Return a copy of the model's tokenizer that neither cuts nor pads."""
+    fast = getattr(network.tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        raise ModelError(
+            f"the embedder {model.name!r} in {model.directory} has no tokenizer.json; chunks are measured with it. "
+            "Expected a model with a fast tokenizer, for example `python -m models.fetch all-minilm-l6-v2`."
+        )
+    tokenizer = Tokenizer.from_str(fast.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

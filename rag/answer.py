@@ -1,0 +1,193 @@
+"""
+The read half: question and hits -> prompt -> tokens -> Answer.
+
+Without a passage that could hold the answer the model is not asked at all. What streams out is what the answer will
+be: markers of sources that do not exist are taken out on the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from models import base
+from models.base import Message, SamplingParams
+from models.prompt import REFUSAL, Fitted, Passage, fit, fit_plain
+from rag.citations import MarkerFilter, cite
+from rag.config import AnswerSettings
+from rag.types import Answer, Citation, Document, Hit, Timings
+
+logger = logging.getLogger(__name__)
+
+AnswerStream = Generator[str | Answer, None, None]
+"""The text as it grows, then the Answer; closing it stops the model before its next token."""
+
+MIN_NEW_TOKENS = 16
+"""A prompt may fill the context up to this many tokens, however many new ones were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    What is asked, and how it is to be answered.
+
+    Attributes:
+        text: the question.
+        history: earlier turns, oldest first.
+        adapter: name of a LoRA adapter, or None for the base model.
+        params: how tokens are chosen.
+        arrived: ``time.perf_counter()`` at its arrival; every duration counts from here.
+    """
+
+    text: str
+    history: tuple[Message, ...]
+    adapter: str | None
+    params: SamplingParams
+    arrived: float
+
+
+def answer_from(
+    question: Question,
+    hits: Sequence[Hit],
+    *,
+    collection: str,
+    generator: base.Generator,
+    settings: AnswerSettings,
+    read: Callable[[int], Document],
+) -> AnswerStream:
+    """
+    Answer from passages: yield the text as it grows, then the Answer.
+
+    Args:
+        question: what is asked.
+        hits: what retrieval found, best first.
+        collection: where it was found.
+        generator: the model.
+        settings: how many passages, and what counts as a find.
+        read: gives a document by its row.
+
+    Raises:
+        InputError: the question is too long for the model's context.
+        ModelError: the adapter is unknown.
+    """
+    retrieved = time.perf_counter()
+    found = tuple(hit for hit in hits if _could_help(hit, settings))[: settings.passages]
+    if not found:
+        yield REFUSAL
+        timings = _timings(question, retrieved, retrieved, 0, 0)
+        yield _answer(question, generator, REFUSAL, (), tuple(hits), timings, collection, "stop")
+        return
+    budget = _prompt_budget(generator, question.params)
+    passages = [Passage(_label(hit), hit.chunk.text) for hit in found]
+    prompt = fit(question.text, passages, question.history, generator.count_tokens, budget)
+    given = found[: prompt.passages]
+    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, MarkerFilter(len(given)))
+    documents = {hit.document_id: read(hit.document_id) for hit in given}
+    citations = () if abstains(text) else cite(text, given, documents)
+    yield _answer(question, generator, text, citations, given, timings, collection, reason)
+
+
+def answer_plainly(question: Question, *, generator: base.Generator) -> AnswerStream:
+    """Answer from the model alone: yield the text as it grows, then the Answer; see :func:`answer_from`."""
+    retrieved = time.perf_counter()
+    budget = _prompt_budget(generator, question.params)
+    prompt = fit_plain(question.text, question.history, generator.count_tokens, budget)
+    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, None)
+    yield _answer(question, generator, text, (), (), timings, None, reason)
+
+
+def last(stream: AnswerStream) -> Answer:
+    """Run a stream to its end and return the Answer."""
+    for outcome in stream:
+        if isinstance(outcome, Answer):
+            return outcome
+    raise ValueError("the stream ended without an Answer")
+
+
+def abstains(text: str) -> bool:
+    """Return whether an answer says that the sources do not hold one."""
+    return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
+
+
+def _could_help(hit: Hit, settings: AnswerSettings) -> bool:
+    """Return whether a passage is near to the question, or shares a word with it."""
+    return hit.dense >= settings.min_similarity or hit.lexical > 0
+
+
+def _label(hit: Hit) -> str:
+    """Return the line that stands above a passage in the prompt."""
+    path = [hit.title, *(heading for heading in hit.chunk.headings if heading != hit.title)]
+    return " > ".join(path)
+
+
+def _prompt_budget(generator: base.Generator, params: SamplingParams) -> int:
+    """Leave room for the answer, but never more than half of the context."""
+    reserved = max(MIN_NEW_TOKENS, min(params.max_tokens, generator.context_length // 2))
+    return generator.context_length - reserved
+
+
+def _generate(
+    question: Question, prompt: Fitted, generator: base.Generator, retrieved: float, markers: MarkerFilter | None
+) -> Generator[str, None, tuple[str, Timings, str]]:
+    """Yield shown text; return the whole text, the timings and why it ended."""
+    pieces: list[str] = []
+    new_tokens, first, reason = 0, 0.0, "stop"
+    with closing(generator.stream(prompt.messages, question.params, question.adapter)) as tokens:
+        for token in tokens:
+            new_tokens += 1
+            first = first or time.perf_counter()
+            reason = token.finish_reason or reason
+            piece = markers.feed(token.text) if markers else token.text
+            if token.finish_reason and markers:
+                piece += markers.close()
+            if piece:
+                pieces.append(piece)
+                yield piece
+    timings = _timings(question, retrieved, first, prompt.tokens, new_tokens)
+    logger.info(
+        "answered: retrieval %.3f s, first token %.3f s, total %.3f s, %d prompt tokens, %d new tokens",
+        timings.retrieve_s,
+        timings.first_token_s,
+        timings.total_s,
+        timings.prompt_tokens,
+        timings.new_tokens,
+    )
+    return "".join(pieces), timings, reason
+
+
+def _timings(question: Question, retrieved: float, first: float, prompt_tokens: int, new_tokens: int) -> Timings:
+    now = time.perf_counter()
+    return Timings(
+        retrieve_s=retrieved - question.arrived,
+        first_token_s=first - question.arrived,
+        total_s=now - question.arrived,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+    )
+
+
+def _answer(
+    question: Question,
+    generator: base.Generator,
+    text: str,
+    citations: tuple[Citation, ...],
+    hits: tuple[Hit, ...],
+    timings: Timings,
+    collection: str | None,
+    reason: str,
+) -> Answer:
+    return Answer(
+        text=text.strip(),
+        abstained=collection is not None and abstains(text),
+        citations=citations,
+        hits=hits,
+        timings=timings,
+        model=generator.name,
+        adapter=question.adapter,
+        collection=collection,
+        engine=generator.engine,
+        finish_reason=reason,
+    )

@@ -1,0 +1,150 @@
+"""
+Tie an answer to exact slices of its sources.
+
+A marker ``[n]`` counts only if source n was given to the model. What it cites is the sentence of that source which
+shares most words with the claim. An answer without markers gets its citations by the same comparison over all sources,
+and they are labelled as computed. Words are compared as the lexical index sees them: stemmed, without stop words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.index.lexical import words
+from rag.types import Citation, Document, Hit
+
+MIN_SUPPORT = 0.5
+"""Share of a claim's words that a sentence must hold before it is cited for a claim without a marker."""
+
+_MARKER = re.compile(r"\[(\d{1,3})\]")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*\s+|\n+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A slice of a hit's chunk, with offsets in the document and its words."""
+
+    start: int
+    end: int
+    words: frozenset[str]
+
+
+class MarkerFilter:
+    """
+    Lets streamed text through, but no marker of a source that was not given.
+
+    Args:
+        sources: how many sources were given; ``[1]`` to ``[sources]`` pass.
+    """
+
+    def __init__(self, sources: int) -> None:
+        self._sources = sources
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Return what can be shown now; a possible beginning of a marker is held back."""
+        text = self._held + piece
+        cut = text.rfind("[")
+        self._held = text[cut:] if cut >= 0 and re.fullmatch(r"\[\d{0,3}", text[cut:]) else ""
+        return self._checked(text[: len(text) - len(self._held)])
+
+    def close(self) -> str:
+        """Return what was still held back."""
+        held, self._held = self._held, ""
+        return held
+
+    def _checked(self, text: str) -> str:
+        return _MARKER.sub(lambda match: match[0] if 1 <= int(match[1]) <= self._sources else "", text)
+
+
+def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tuple[Citation, ...]:
+    """
+    Return the citations of an answer, in the order of its claims, each quote once.
+
+    Args:
+        answer: the text as shown.
+        hits: the sources in the order of their numbers.
+        documents: the hits' documents, by row.
+    """
+    sources = [list(_sentences(hit)) for hit in hits]
+    marked = bool(_MARKER.search(answer))
+    found: dict[tuple[int, int], Citation] = {}
+    for claim, numbers in _claims(answer):
+        said = frozenset(words(claim))
+        candidates = numbers if marked else range(1, len(hits) + 1)
+        best = _best_sentence(said, candidates, sources, 0.0 if marked else MIN_SUPPORT)
+        for number, sentence in best if marked else best[:1]:
+            hit = hits[number - 1]
+            citation = _citation(number, hit, sentence, documents[hit.document_id], computed=not marked)
+            found.setdefault((hit.document_id, citation.start), citation)
+    return tuple(found.values())
+
+
+def _claims(answer: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield each sentence of an answer with the numbers of its markers."""
+    start = 0
+    ends = [match.end() for match in _SENTENCE_END.finditer(answer)]
+    for end in [*ends, len(answer)]:
+        sentence = answer[start:end]
+        numbers = list(dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence)))
+        claim = _MARKER.sub("", sentence).strip()
+        if claim or numbers:
+            yield claim, numbers
+        start = end
+
+
+def _sentences(hit: Hit) -> Iterator[_Sentence]:
+    """Yield the sentences of a hit."""
+    text, offset, start = hit.chunk.text, hit.chunk.start, 0
+    for end in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
+        stripped = text[start:end].strip()
+        if stripped:
+            begin = offset + start + text[start:end].index(stripped)
+            yield _Sentence(begin, begin + len(stripped), frozenset(words(stripped)))
+        start = end
+
+
+def _best_sentence(
+    said: frozenset[str], numbers: Iterable[int], sources: Sequence[Sequence[_Sentence]], minimum: float
+) -> list[tuple[int, _Sentence]]:
+    """Return, for each numbered source, the sentence that shares most words with a claim; the best source first."""
+    best: list[tuple[float, int, _Sentence]] = []
+    for number in numbers:
+        scored = [(_support(said, sentence.words), sentence) for sentence in sources[number - 1]]
+        if scored:
+            support, sentence = max(scored, key=lambda pair: pair[0])
+            if support >= minimum:
+                best.append((support, number, sentence))
+    best.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [(number, sentence) for _, number, sentence in best]
+
+
+def _support(said: frozenset[str], held: frozenset[str]) -> float:
+    """
+    Return how well a sentence backs a claim, in ``[0, 1)``.
+
+    The share of the claim's words that the sentence holds decides; among equals the sentence with less beside them.
+    """
+    if not said or not held:
+        return 0.0
+    shared = len(said & held)
+    return shared / len(said) - 1e-3 * (1 - shared / len(held))
+
+
+def _citation(number: int, hit: Hit, sentence: _Sentence, document: Document, *, computed: bool) -> Citation:
+    return Citation(
+        number=number,
+        document_id=hit.document_id,
+        source=hit.source,
+        title=hit.title,
+        collection=hit.collection,
+        page=document.page_at(sentence.start),
+        heading=" > ".join(document.headings_at(sentence.start)),
+        quote=document.text[sentence.start : sentence.end],
+        start=sentence.start,
+        end=sentence.end,
+        score=hit.score,
+        computed=computed,
+    )

@@ -1,0 +1,190 @@
+"""
+Small real stand-ins: an embedder that hashes words, a generator that follows a script, a random two-layer model.
+
+None of them pretends: each implements its protocol in full, so what passes with a fake exercises the real code paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import numpy.typing as npt
+
+from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, Vectors
+from models.decoding import StopStrings
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_SENTENCES = (
+    "The house stands on the hill and the light is on in every window.",
+    "Which documents does the handbook name, and who may read them?",
+    "A badge is reset at the front desk; bring an identity card with you.",
+    "Plain answers, short sentences, one number behind each of them.",
+)
+
+
+class HashEmbedder:
+    """
+    Embeds by hashing words: texts that share words are similar.
+
+    Each lower-case word adds plus or minus one to one of 64 places, both taken from its BLAKE2 digest; the sum is
+    L2-normalised. A text without words is the first unit vector. Words after the 256th are not read.
+    """
+
+    name = "hash"
+    weights_hash = hashlib.sha256(b"hash-64").hexdigest()
+    dim = 64
+    max_tokens = 256
+
+    def token_starts(self, text: str) -> npt.NDArray[np.int64]:
+        """Return where each word or punctuation mark begins."""
+        return np.array([match.start() for match in _WORD.finditer(text)], dtype=np.int64)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed passages."""
+        return np.stack([self.embed_query(text) for text in texts]) if texts else np.empty((0, 64), np.float32)
+
+    def embed_query(self, text: str) -> Vectors:
+        """Embed a question, in the same way as a passage."""
+        vector = np.zeros(self.dim, dtype=np.float32)
+        for word in re.findall(r"\w+", " ".join(_WORD.findall(text.lower())[: self.max_tokens])):
+            digest = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
+            vector[digest % self.dim] += 1.0 if digest >> 63 else -1.0
+        norm = np.linalg.norm(vector)
+        if norm == 0:
+            vector[0] = norm = 1
+        return vector / np.float32(norm)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that a :class:`ScriptedGenerator` received."""
+
+    messages: tuple[Message, ...]
+    params: SamplingParams
+    adapter: str | None
+
+
+@dataclass(slots=True)
+class ScriptedGenerator:
+    """
+    Answers with the given replies in turn, word by word; the last reply is repeated.
+
+    Attributes:
+        replies: what to say.
+        adapters: names of adapters that may be asked for.
+        context_length: the most words of prompt and answer together.
+        gate: when given, each token after the first waits until it is set; a test can then cancel between two tokens.
+        asked: every request, in order.
+        steps: how many tokens were produced, over all requests.
+        closed: how many streams were closed before their end.
+    """
+
+    replies: Sequence[str]
+    adapters: tuple[str, ...] = ()
+    context_length: int = 2048
+    gate: Event | None = None
+    asked: list[Asked] = field(default_factory=list)
+    steps: int = 0
+    closed: int = 0
+
+    @property
+    def name(self) -> str:
+        """A fixed name."""
+        return "scripted"
+
+    @property
+    def engine(self) -> str:
+        """A fixed name."""
+        return "script"
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Count a word or punctuation mark as a token, and two for every turn."""
+        return sum(2 + len(_WORD.findall(message.content)) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None
+    ) -> Generator[Token, None, None]:
+        """Yield the next reply's words, each with the space behind it."""
+        if adapter is not None and adapter not in self.adapters:
+            raise ModelError(f"no adapter {adapter!r} is loaded for {self.name!r}; loaded: {', '.join(self.adapters)}.")
+        room = self.context_length - self.count_tokens(messages)
+        if room < 1:
+            raise InputError(f"the prompt has {self.count_tokens(messages)} tokens of {self.context_length}.")
+        self.asked.append(Asked(tuple(messages), params, adapter))
+        reply = self.replies[min(len(self.asked), len(self.replies)) - 1]
+        return self._say(re.findall(r"\S+\s*|\s+", reply), StopStrings(params.stop), min(params.max_tokens, room))
+
+    def _say(self, words: list[str], stops: StopStrings, limit: int) -> Generator[Token, None, None]:
+        try:
+            for number, word in enumerate([*words, ""], start=1):
+                if self.gate is not None and number > 1 and not self.gate.wait(timeout=30):
+                    raise TimeoutError("the test never opened the gate")
+                self.steps += 1
+                shown = stops.push(word)
+                reason: FinishReason | None = "length" if number == limit else None
+                if number > len(words) or stops.found:
+                    reason = "stop"
+                yield Token(number, shown + stops.flush() if reason else shown, 0.0, reason)
+                if reason:
+                    return
+        except GeneratorExit:
+            self.closed += 1
+            raise
+
+
+def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
+    """
+    Write a random two-layer Llama with a byte-level BPE tokenizer and a ChatML template; return its directory.
+
+    Its text is nonsense, but repeatable nonsense: everything around the weights (files, tokenizer, template, cache,
+    adapters) is what a real model has.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.train_from_iterator(
+        _SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=384,
+            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(directory)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.3,  # wide enough that no two tokens are nearly equally likely
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        LlamaForCausalLM(config).save_pretrained(directory)
+    return directory
