@@ -188,3 +188,60 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(directory)
     return directory
+
+
+def write_tiny_adapter(directory: Path, base: Path, seed: int = 0) -> Path:
+    """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text; return its directory."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        adapted = get_peft_model(
+            network,
+            LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
+        )
+    adapted.peft_config["default"].init_lora_weights = True  # as a trainer leaves it behind
+    adapted.save_pretrained(str(directory), save_embedding_layers=False)
+    return directory
+
+
+def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
+    """Write a random two-layer BERT with mean pooling, reading ``max_tokens`` tokens; return its directory."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces.normalizer = normalizers.BertNormalizer()
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    pieces.train_from_iterator(
+        _SENTENCES, trainers.WordPieceTrainer(vocab_size=256, special_tokens=special, show_progress=False)
+    )
+    pieces.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    network = directory / "network"
+    tokenizer.save_pretrained(network)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(network)
+    transformer = Transformer(str(network), max_seq_length=max_tokens, model_kwargs={"local_files_only": True})
+    model = SentenceTransformer(modules=[transformer, Pooling(config.hidden_size, "mean")], device="cpu")
+    model.save_pretrained(str(directory / "model"), create_model_card=False)
+    return directory / "model"

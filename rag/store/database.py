@@ -18,7 +18,15 @@ from models.base import StoreError
 from rag.store.lock import DirectoryLock
 from rag.store.schema import migrate
 
-CACHE_KIB = 32 * 1024
+PRAGMAS = {
+    "journal_mode": "WAL",
+    "mmap_size": 0,
+    "cache_size": -32 * 1024,  # KiB
+    "temp_store": "MEMORY",
+    "trusted_schema": False,
+}
+WRITER_PRAGMAS = {"synchronous": "FULL", "secure_delete": True, "foreign_keys": True}
+READER_PRAGMAS = {"query_only": True, "wal_autocheckpoint": 0}
 
 
 class Database:
@@ -44,7 +52,8 @@ class Database:
         try:
             with self._translated():
                 self._writer = self._connect()
-                self._writer.execute("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON")
+                for name, value in WRITER_PRAGMAS.items():
+                    self._writer.pragma(name, value)
                 migrate(self._writer)
         except BaseException:
             self._lock.release()
@@ -79,7 +88,8 @@ class Database:
                 connection = self._idle_readers.pop()
             except IndexError:
                 connection = self._connect()
-                connection.execute("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")
+                for name, value in READER_PRAGMAS.items():
+                    connection.pragma(name, value)
             try:
                 yield connection
             finally:
@@ -88,10 +98,8 @@ class Database:
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self.path))
         connection.set_busy_timeout(10_000)
-        connection.execute(
-            f"PRAGMA journal_mode = WAL; PRAGMA mmap_size = 0; PRAGMA cache_size = -{CACHE_KIB};"
-            " PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"
-        )
+        for name, value in PRAGMAS.items():
+            connection.pragma(name, value)
         return connection
 
     @contextmanager

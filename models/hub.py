@@ -1,0 +1,3 @@
+"""
+Model hubs: the safe files of one commit of a repository.
+"""

@@ -1,0 +1,110 @@
+"""
+HTML: what a reader of the page sees of its main content, as plain text with headings, list items and tables.
+
+Menus, banners, scripts and hidden elements are left out: they would be found by every question, and hidden text is a
+known way to smuggle instructions to a model. The text is made here, so quotes are exact in it, not in the markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import lxml.html
+from lxml import etree
+
+from models.base import InputError
+from rag.load.html_text import TextBuilder
+from rag.load.text import decode, one_line
+from rag.load.values import Extracted
+from rag.types import Heading, MetadataValue
+
+_DECLARED = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_DECLARED_WITHIN = 4096
+_UNSEEN = {
+    *("script", "style", "template", "noscript", "nav", "svg", "iframe", "object", "canvas", "audio", "video", "dialog"),
+    *("button", "select", "input", "textarea", "datalist", "head"),
+}
+_UNSEEN_ROLES = {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar"}
+_PAGE_FRAME = {"header", "footer", "aside"}
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_WORD = re.compile(r"\w")
+_MAIN_SHARE = 0.5
+_DESCRIPTIONS = {"author", "description", "keywords", "date"}
+
+
+def read(data: bytes, name: str) -> Extracted:
+    """
+    Read a web page.
+
+    Raises:
+        InputError: the page shows no text.
+    """
+    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
+    markup, warnings = decode(data, declared[1].decode("ascii") if declared else "")
+    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    try:
+        page = lxml.html.document_fromstring(markup.encode(), parser=parser)
+    except etree.ParserError as error:
+        raise InputError("is a web page without any text.") from error
+    title, metadata = _title(page), _metadata(page)
+    _drop_unseen(page)
+    text, headings = _render(page)
+    if not text:
+        raise InputError("is a web page without any text; it may be one that a script fills in.")
+    return Extracted(text, _shorter(title, headings), headings, metadata=metadata, warnings=warnings)
+
+
+def _title(page: lxml.html.HtmlElement) -> str:
+    """Return the title element's words."""
+    return one_line(page.findtext(".//title") or "")
+
+
+def _metadata(page: lxml.html.HtmlElement) -> Mapping[str, MetadataValue]:
+    """Return the page's language and what its meta elements say of the common things."""
+    fields: dict[str, MetadataValue] = {}
+    if language := (page.get("lang") or "").strip():
+        fields["language"] = one_line(language)
+    for meta in page.iter("meta"):
+        name, content = (meta.get("name") or "").lower(), one_line(meta.get("content") or "")
+        if name in _DESCRIPTIONS and content:
+            fields.setdefault(name, content)
+    return fields
+
+
+def _shorter(title: str, headings: tuple[Heading, ...]) -> str:
+    """Take the first top heading for title if the title element only adds the site's name to it."""
+    heading = next((h.title for h in headings if h.level == 1), "")
+    return heading if heading in title or not title else title
+
+
+def _drop_unseen(page: lxml.html.HtmlElement) -> None:
+    """Remove everything that is not part of what the page says."""
+    for element in list(page.iter(etree.Element)):
+        if _is_unseen(element):
+            element.drop_tree()
+
+
+def _is_unseen(element: lxml.html.HtmlElement) -> bool:
+    tag, role = element.tag, element.get("role")
+    if element.getparent() is None or tag == "body":
+        return False
+    if tag in _UNSEEN or role in _UNSEEN_ROLES or element.get("hidden") is not None:
+        return True
+    if element.get("aria-hidden") == "true" or _HIDDEN_STYLE.search(element.get("style") or ""):
+        return True
+    if tag in _PAGE_FRAME:
+        # Inside the main content they are part of it: an article's header holds its title.
+        inside = any(parent.tag in ("main", "article") or parent.get("role") == "main" for parent in element.iterancestors())
+        return not inside and element.find(".//h1") is None
+    return tag == "a" and (element.get("href") or "").startswith("#") and not _WORD.search(element.text_content())
+
+
+def _render(page: lxml.html.HtmlElement) -> tuple[str, tuple[Heading, ...]]:
+    """Write the main content if the page marks one that holds most of the text, else all of it."""
+    marked = page.xpath("//main | //article | //*[@role='main']")
+    length = len(page.text_content())
+    main = max(marked, key=lambda element: len(element.text_content()), default=page)
+    builder = TextBuilder()
+    builder.write(main if len(main.text_content()) >= _MAIN_SHARE * length else page)
+    return builder.result()

@@ -1,0 +1,235 @@
+"""The indexes find what the store holds, nothing else, and are rebuilt whenever they are in doubt."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.index import CollectionIndex
+from rag.index.dense import FLAT_LIMIT, DenseIndex
+from rag.index.files import IndexFiles
+from rag.index.lexical import LexicalIndex, words
+from rag.store import Store
+from rag.store.records import CollectionInfo, EmbedderIdentity, Ids, Prepared
+from rag.types import Chunk, Document
+from tests.fakes import HashEmbedder
+
+EMBEDDER = HashEmbedder()
+TEXTS = {
+    "badge.md": "Employees reset their badge at the front desk.",
+    "leave.md": "Annual leave is twenty-five days a year.",
+    "fire.md": "In case of fire leave the building by the stairs.",
+    "parking.md": "Visitors park behind the building; no badge is needed.",
+}
+
+
+class Shelf:
+    """A store with one collection, and what it takes to index it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = Store(directory)
+        identity = EmbedderIdentity(EMBEDDER.name, EMBEDDER.weights_hash, EMBEDDER.dim)
+        self.info: CollectionInfo = self.store.documents.create_collection("c", identity)
+        self.files = IndexFiles(directory / "indexes")
+
+    def put(self, source: str, text: str) -> int:
+        document = Document(source, text, "")
+        vectors = EMBEDDER.embed([text])
+        (row,) = self.store.documents.put(self.info.id, [Prepared(document, [Chunk(0, len(text), text)], vectors)], "")
+        return row
+
+    def index(self) -> CollectionIndex:
+        return CollectionIndex(self.store, self.info, self.files)
+
+    def sources(self, rows: Ids) -> list[str]:
+        roster = self.store.passages.roster(self.info.id)
+        names = {document.id: document.source for document in self.store.documents.documents(self.info.id)}
+        owner = dict(zip(roster.chunks.tolist(), roster.documents.tolist(), strict=True))
+        return [names[owner[row]] for row in rows.tolist()]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(tmp_path)
+    for source, text in TEXTS.items():
+        made.put(source, text)
+    yield made
+    made.store.close()
+
+
+Search = Callable[[CollectionIndex, str, Ids | None], Ids]
+
+
+def nearest(index: CollectionIndex, question: str, documents: Ids | None = None) -> Ids:
+    return index.nearest(EMBEDDER.embed_query(question), 3, index.allowed(documents))[0]
+
+
+def matching(index: CollectionIndex, question: str, documents: Ids | None = None) -> Ids:
+    return index.matching(question, 3, index.allowed(documents))[0]
+
+
+both = pytest.mark.parametrize("search", [nearest, matching])
+
+
+@both
+def test_index_finds_the_passage_first(shelf: Shelf, search: Search) -> None:
+    assert shelf.sources(search(shelf.index(), "employees reset their badge", None))[0] == "badge.md"
+
+
+@both
+def test_index_finds_what_was_stored_after_it_was_opened(shelf: Shelf, search: Search) -> None:
+    index = shelf.index()
+    shelf.put("new.md", "The canteen serves soup on Fridays.")
+    index.refresh()
+    assert shelf.sources(search(index, "soup on Fridays", None))[0] == "new.md"
+
+
+@both
+def test_index_forgets_what_was_deleted(shelf: Shelf, search: Search) -> None:
+    index = shelf.index()
+    row = shelf.put("gone.md", "The canteen serves soup on Fridays.")
+    index.refresh()
+    shelf.store.documents.delete_documents(shelf.info.id, [row])
+    index.refresh()
+    assert "gone.md" not in shelf.sources(search(index, "soup on Fridays", None))
+    assert "gone.md" not in shelf.sources(search(shelf.index(), "soup on Fridays", None))
+
+
+@both
+def test_index_finds_only_permitted_documents(shelf: Shelf, search: Search) -> None:
+    index = shelf.index()
+    permitted = np.array([row.id for row in shelf.store.documents.documents(shelf.info.id) if row.source != "badge.md"])
+    found = shelf.sources(search(index, "badge at the building", permitted))
+    assert found
+    assert "badge.md" not in found
+    assert len(search(index, "badge", np.empty(0, np.int64))) == 0
+
+
+def test_index_is_opened_from_its_files_without_building(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    shelf.index()
+    with caplog.at_level(logging.INFO, "rag.index"):
+        index = shelf.index()
+    assert "lexical index" not in caplog.text
+    assert shelf.sources(matching(index, "twenty-five days"))[0] == "leave.md"
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "add"])
+def test_index_with_damaged_files_is_built_again(shelf: Shelf, damage: str) -> None:
+    shelf.index()
+    (directory,) = shelf.files.root.glob("lexical-*")
+    victim = max((path for path in directory.iterdir() if path.is_file()), key=lambda path: path.stat().st_size)
+    content = bytearray(victim.read_bytes())
+    match damage:
+        case "flip":
+            content[len(content) // 2] ^= 0xFF
+            victim.write_bytes(content)
+        case "truncate":
+            victim.write_bytes(content[:10])
+        case "remove":
+            victim.unlink()
+        case "add":
+            (directory / "foreign").write_bytes(b"x")
+    index = shelf.index()
+    assert shelf.sources(matching(index, "annual leave"))[0] == "leave.md"
+
+
+def test_dense_index_file_that_was_changed_is_never_parsed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.index.collection.SAVE_AFTER_ROWS", 1)
+    shelf.index().save()
+    (directory,) = shelf.files.root.glob("dense-*")
+    (directory / "vectors.faiss").write_bytes(b"IxFI" + b"\xff" * 200)
+    index = shelf.index()
+    assert shelf.sources(nearest(index, "annual leave"))[0] == "leave.md"
+
+
+def test_index_files_that_nobody_names_are_removed(shelf: Shelf) -> None:
+    shelf.index()
+    stray = shelf.files.new("dense", 99)
+    shelf.files.keep_only(shelf.store.passages.index_directories())
+    assert not stray.exists()
+    assert len(list(shelf.files.root.iterdir())) == 1
+
+
+def clustered(rows: int, dim: int = 32) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    centres = rng.normal(size=(200, dim))
+    vectors = centres[rng.integers(0, 200, rows)] + 0.6 * rng.normal(size=(rows, dim))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[DenseIndex, np.ndarray]:
+    vectors = clustered(FLAT_LIMIT + 5_000)
+    ids = np.arange(1, len(vectors) + 1)
+    blocks = [(ids[:30_000], vectors[:30_000]), (ids[30_000:], vectors[30_000:])]
+    return DenseIndex.build(32, len(vectors), lambda: iter(blocks)), vectors
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01, 0.0002])
+def test_approximate_index_finds_what_the_exact_search_finds(
+    large: tuple[DenseIndex, np.ndarray], share: float
+) -> None:
+    index, vectors = large
+    rng = np.random.default_rng(3)
+    allowed = np.concatenate([[False], rng.random(len(vectors)) < share])
+    agree = total = 0
+    for query in clustered(FLAT_LIMIT)[:50]:
+        found, scores = index.search(query, 10, None if share == 1.0 else allowed)
+        exact = np.argsort(-np.where(allowed[1:], vectors @ query, -9))[: min(10, allowed.sum())] + 1
+        agree += len(np.intersect1d(found, exact))
+        total += len(exact)
+        assert np.all(np.diff(scores) <= 0)
+    assert agree / total >= 0.97
+
+
+def test_approximate_index_records_its_recall_and_survives_saving(
+    large: tuple[DenseIndex, np.ndarray], tmp_path: Path
+) -> None:
+    index, vectors = large
+    detail = index.save(tmp_path)
+    assert detail["recall@10"] >= 0.99
+    assert detail["lists"] == 1024
+    again = DenseIndex.load(tmp_path, detail)
+    assert np.array_equal(again.search(vectors[0], 10, None)[0], index.search(vectors[0], 10, None)[0])
+
+
+def test_dense_index_asks_to_be_rebuilt_when_it_has_outgrown_its_kind() -> None:
+    index = DenseIndex(32)
+    index.add(np.arange(10), clustered(10))
+    assert not index.outgrown_by(FLAT_LIMIT - 10)
+    assert index.outgrown_by(FLAT_LIMIT)
+
+
+def test_lexical_scores_equal_those_of_the_search(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.update([[(row, text) for row, text in enumerate(TEXTS.values(), start=1)]], np.empty(0, np.int64))
+    rows, scores = index.search("the badge of the building", 10, None)
+    assert len(rows) == 3
+    assert index.scores("the badge of the building", rows).tolist() == scores.tolist()
+    assert index.scores("the badge", np.array([2, 77])).tolist() == [0, 0]
+
+
+def test_lexical_search_reads_no_query_syntax(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.update([[(1, "plain words"), (2, "other things")]], np.empty(0, np.int64))
+    for question in ['words AND NOT "', "text:words^9 +-(", "*", "chunk:1", "", "the of and"]:
+        rows, _ = index.search(question, 10, None)
+        assert set(rows.tolist()) <= {1}
+
+
+def test_lexical_filter_finds_allowed_rows_deep_in_the_ranking(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    rows = [(row, "badge " * (1 + row % 5) + "filler " * (row % 7)) for row in range(1, 6_001)]
+    index.update([rows], np.empty(0, np.int64))
+    everything, _ = index.search("badge", 6_000, None)
+    allowed = np.zeros(6_001, dtype=np.bool_)
+    allowed[np.random.default_rng(0).choice(np.arange(1, 6_001), 2_000, replace=False)] = True
+    found, _ = index.search("badge", 50, allowed)
+    assert found.tolist() == everything[allowed[everything]][:50].tolist()
+
+
+def test_words_are_stemmed_folded_and_freed_of_stop_words() -> None:
+    assert words("The Cafés were resetting badges") == words("café reset badge were")[:1] + words("were reset badge")
