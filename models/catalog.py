@@ -112,6 +112,11 @@ class Entry(_Strict):
     wheel: WheelSource | None = None
     hub: HubSource | None = None
 
+    @property
+    def source(self) -> WheelSource | HubSource:
+        """Where the files come from."""
+        return self.wheel or self.hub  # type: ignore[return-value] # exactly one is set, see below
+
     @model_validator(mode="after")
     def _has_one_source(self) -> Entry:
         if (self.wheel is None) == (self.hub is None):

@@ -17,9 +17,7 @@ from models.base import SamplingParams
 _INCOMPLETE = "\ufffd"  # what a decoder writes for bytes that are not (yet) a character
 
 
-def choose(
-    logits: npt.NDArray[np.float32], params: SamplingParams, source: np.random.Generator
-) -> tuple[int, float]:
+def choose(logits: npt.NDArray[np.float32], params: SamplingParams, source: np.random.Generator) -> tuple[int, float]:
     """
     Choose the next token.
 

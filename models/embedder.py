@@ -21,7 +21,7 @@ from models.store import Model
 
 _BATCH = 32  # texts per forward pass; measured on two cores: 16 and 64 are not faster
 
-# A tokenizer needs some 200 bytes for every character at once, so long texts go through it in slices that end at a word.
+# A tokenizer holds some 200 bytes for every character, so long texts go through it in slices that end at a word.
 _SLICE = re.compile(r".{0,65535}\S(?=\s|\Z)|.{1,65536}", re.DOTALL)
 
 

@@ -9,13 +9,13 @@ imports torch and transformers (seconds), so entry points import it last.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import sys
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from models import adapters as adapter_files
@@ -39,9 +39,10 @@ class TransformersGenerator:
     """
     Continues conversations with a causal language model, with any number of LoRA adapters resident.
 
-    One request runs at a time: a stream takes a lock with its first token and gives it back when it is exhausted,
-    closed or fails, so calls from several threads wait for each other. A thread that starts a second stream before it
-    has closed its first waits for itself. Counting tokens never waits for a stream.
+    One request runs at a time: a stream takes a lock with its first token and gives it back before its last one, or
+    when it is closed or fails, so calls from several threads wait for each other. Close a stream that is not read to
+    its end (``contextlib.closing``): a thread that starts a second one beside it would wait for itself. Counting tokens
+    never waits for a stream.
     """
 
     def __init__(self, model: Model, device: str | None = None, adapters: Sequence[Adapter] = ()) -> None:
@@ -116,7 +117,7 @@ class TransformersGenerator:
         """
         if adapter.name in self._keys:
             raise ModelError(
-                f"an adapter {adapter.name!r} is loaded already; restart to load another version, or rename its directory."
+                f"an adapter {adapter.name!r} is loaded already; rename one of the two, or restart to load another version."
             )
         adapter_files.verify(
             adapter,
@@ -155,35 +156,35 @@ class TransformersGenerator:
             )
         return self._decode(prompt, replace(params, max_tokens=min(params.max_tokens, room)), adapter)
 
-    def _decode(
-        self, prompt: list[int], params: SamplingParams, adapter: str | None
-    ) -> Generator[Token, None, None]:
+    def _decode(self, prompt: list[int], params: SamplingParams, adapter: str | None) -> Generator[Token, None, None]:
         text, stops = Detokenizer(self._text), StopStrings(params.stop)
         source = np.random.default_rng(params.seed)
         with self._running:
             self._activate(adapter)
             unread, cache = prompt, None
-            for count in range(1, params.max_tokens + 1):
+            for count in itertools.count(1):
                 logits, cache = self._step(unread, cache)
                 chosen, logprob = choose(logits, params, source)
                 if math.isnan(logprob):
                     raise ModelError(f"{self.name!r} computed a value that is not a number on {self._device.type}.")
                 ended = chosen in self._end_ids
                 shown = "" if ended else stops.push(text.push(chosen))
-                reason: FinishReason | None = "length" if count == params.max_tokens else None
+                reason: FinishReason | None = "length" if count >= params.max_tokens else None
                 if ended or stops.found:
                     reason = "stop"
                 if reason and not stops.found:
                     shown += stops.push(text.flush()) + stops.flush()
-                yield Token(chosen, shown, logprob, reason)
+                token = Token(chosen, shown, logprob, reason)
                 if reason:
-                    return
+                    break
+                yield token
                 unread = [chosen]
+        yield token  # the last one, when the model is free again: nobody has to ask for a token after it
 
     # Inference mode belongs to a thread, and a stream may be advanced by a different thread each time: so it is
     # entered for a step, never across a yield.
     @torch.inference_mode()
-    def _step(self, unread: list[int], cache: Any) -> tuple[npt.NDArray[np.float32], Any]:
+    def _step(self, unread: list[int], cache: Cache | None) -> tuple[npt.NDArray[np.float32], Cache]:
         output = self._network(
             input_ids=torch.tensor([unread], device=self._device),
             past_key_values=cache,
@@ -234,7 +235,7 @@ class TransformersGenerator:
         return text
 
 
-def _load_tokenizer(model: Model) -> Any:
+def _load_tokenizer(model: Model) -> PreTrainedTokenizerBase:
     # The length limit is ours to check, with an error instead of the tokenizer's warning.
     tokenizer = AutoTokenizer.from_pretrained(
         str(model.directory), local_files_only=True, trust_remote_code=False, model_max_length=sys.maxsize
@@ -246,7 +247,7 @@ def _load_tokenizer(model: Model) -> Any:
     return tokenizer
 
 
-def _load_network(model: Model, device: torch.device) -> Any:
+def _load_network(model: Model, device: torch.device) -> PreTrainedModel:
     # float32 on a CPU: without bf16 instructions, bf16 is two to three times slower there. On an accelerator bf16
     # halves memory; fp16 is not used, because models trained in bf16 overflow in it.
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
@@ -272,7 +273,7 @@ def _load_network(model: Model, device: torch.device) -> Any:
     return network.to(device).eval()
 
 
-def _end_ids(network: Any, tokenizer: Any, model: Model) -> frozenset[int]:
+def _end_ids(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: Model) -> frozenset[int]:
     """Return every id that ends a turn: those of ``generation_config.json`` and the tokenizer's own."""
     configured = network.generation_config.eos_token_id
     several = configured if isinstance(configured, list) else [configured]

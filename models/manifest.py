@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +42,8 @@ class Manifest(BaseModel):
     What ``homeground.json`` says of the directory that it lies in.
 
     Attributes:
-        source: where the files came from, for people.
+        source: where the files came from: the kind of place, then its name.
+        revision: which state of it: a version or a commit; empty for a directory.
         trust: ``catalog`` when the digests were known beforehand, ``first use`` when they were recorded on arrival.
     """
 
@@ -51,6 +52,7 @@ class Manifest(BaseModel):
     name: Name
     role: ModelRole
     source: str
+    revision: str = ""
     trust: Literal["catalog", "first use"]
     licence: str
     context_length: int = Field(gt=0)
@@ -89,11 +91,11 @@ def verify(directory: Path, manifest: Manifest, stamp: Path) -> None:
     Raises:
         ModelError: every difference.
     """
-    present = set(list_files(directory)) - {MANIFEST}
+    present = set(list_files(directory))
     problems = [f"{name} is missing" for name in sorted(set(manifest.files) - present)]
     problems += [f"{name} does not belong to it" for name in sorted(present - set(manifest.files))]
     if not problems:
-        records = hash_files(directory, stamp)
+        records = hash_files(directory, manifest.files, stamp)
         problems = [f"{name} has changed" for name, record in manifest.files.items() if records[name] != record]
     if not problems and weights_hash(manifest.files) != manifest.weights_hash:
         problems = ["the manifest's weights hash does not match its files"]
@@ -105,19 +107,18 @@ def verify(directory: Path, manifest: Manifest, stamp: Path) -> None:
     vetting.check(directory, manifest.files)
 
 
-def hash_files(directory: Path, stamp: Path) -> dict[str, FileRecord]:
+def hash_files(directory: Path, files: Iterable[str], stamp: Path) -> dict[str, FileRecord]:
     """
-    Hash a directory's files, the manifest left out; those that the stamp knows unchanged are not read again.
+    Hash files; those that the stamp knows unchanged are not read again.
 
     Args:
-        directory: the model.
+        directory: where they are.
+        files: their paths in it.
         stamp: the file in which the last hashing is remembered; it is brought up to date.
     """
     known = _read_stamp(stamp)
     fresh: dict[str, list[str | int]] = {}
-    for name in list_files(directory):
-        if name == MANIFEST:
-            continue
+    for name in files:
         status = (directory / name).stat()
         old = known.get(name)
         if old is None or old[:2] != [status.st_size, status.st_mtime_ns]:
@@ -142,8 +143,8 @@ def weights_hash(files: Mapping[str, FileRecord]) -> str:
 
 
 def list_files(directory: Path) -> list[str]:
-    """Return the paths of a directory's files, sorted, with ``/``; what begins with a dot is left out."""
-    return sorted(_walk(directory, ""))
+    """Return the paths of a model's files, sorted, with ``/``: all but the manifest and what begins with a dot."""
+    return sorted(set(_walk(directory, "")) - {MANIFEST})
 
 
 def _walk(directory: Path, prefix: str) -> Iterator[str]:

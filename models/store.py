@@ -116,7 +116,8 @@ def describe(directory: Path, name: str, role: ModelRole, stamp: Path) -> Manife
     Raises:
         ModelError: it could run code, is not a model, or is not one for this role.
     """
-    vetting.check(directory, list_files(directory))
+    files = list_files(directory)
+    vetting.check(directory, files)
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory} is not a model: it has no config.json.")
     config = vetting.read_settings(directory / "config.json")
@@ -124,7 +125,7 @@ def describe(directory: Path, name: str, role: ModelRole, stamp: Path) -> Manife
     architectures = [str(a) for a in settings.get("architectures") or ()]
     if role == "generator" and not any(a.endswith(GENERATOR_ARCHITECTURES) for a in architectures):
         raise ModelError(f"{directory} is not a generator: its architectures are {architectures}.")
-    records = hash_files(directory, stamp)
+    records = hash_files(directory, files, stamp)
     return Manifest(
         name=name,
         role=role,

@@ -19,7 +19,7 @@ MIN_SUPPORT = 0.5
 """Share of a claim's words that a sentence must hold before it is cited for a claim without a marker."""
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*\s+|\n+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*(?:\s+|$)|\n+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +82,19 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
     return tuple(found.values())
 
 
-def _claims(answer: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield each sentence of an answer with the numbers of its markers."""
+def _claims(answer: str) -> list[tuple[str, list[int]]]:
+    """Return each sentence of an answer with the numbers of its markers; markers alone belong to what is before."""
+    claims: list[tuple[str, list[int]]] = []
     start = 0
-    ends = [match.end() for match in _SENTENCE_END.finditer(answer)]
-    for end in [*ends, len(answer)]:
-        sentence = answer[start:end]
+    for end in [*(match.end() for match in _SENTENCE_END.finditer(answer)), len(answer)]:
+        sentence, start = answer[start:end], end
         numbers = list(dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence)))
         claim = _MARKER.sub("", sentence).strip()
-        if claim or numbers:
-            yield claim, numbers
-        start = end
+        if claim:
+            claims.append((claim, numbers))
+        elif claims:
+            claims[-1][1].extend(numbers)
+    return claims
 
 
 def _sentences(hit: Hit) -> Iterator[_Sentence]:

@@ -10,16 +10,18 @@ from types import TracebackType
 
 import numpy as np
 
-from models.base import Message, SamplingParams
+from models.base import InputError, Message, SamplingParams
 from rag.answer import AnswerStream, Question, answer_from, last
 from rag.config import Settings
 from rag.index import CollectionIndex
-from rag.ingest import OnProgress, Report, Writer, ingest_files
+from rag.load import Parser
 from rag.loaded import LoadedModels
+from rag.report import OnProgress, Problem, Report
 from rag.retrieve import retrieve
 from rag.store import Store
 from rag.store.records import CollectionInfo, Ids, StoredDocument
 from rag.types import Answer, Document, Filter, Hit
+from rag.write import Writer, ingest_files
 
 
 class KnowledgeBase:
@@ -68,7 +70,7 @@ class KnowledgeBase:
 
     def add(self, *paths: str | Path, sync: bool = False, on_progress: OnProgress = lambda report: None) -> Report:
         """
-        Index files and folders; unchanged files cost nothing. See :func:`rag.ingest.ingest_files`.
+        Index files and folders; unchanged files cost nothing. See :func:`rag.write.ingest_files`.
 
         Args:
             paths: files and folders.
@@ -90,6 +92,7 @@ class KnowledgeBase:
 
     def add_documents(self, documents: Iterable[Document]) -> Report:
         """Index documents that are text already; each takes the place of what stood under its source."""
+        started = time.perf_counter()
         with self._writing:
             report = Report()
             size = self._settings.chunk.size
@@ -98,6 +101,26 @@ class KnowledgeBase:
                 writer.write(document)
             writer.flush()
         self._index.save()
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def upload(self, name: str, data: bytes) -> Report:
+        """
+        Index a file that came as bytes; its name becomes its source.
+
+        Returns:
+            The report; a file that cannot be read is in its ``errors``.
+        """
+        report = Report()
+        with Parser() as parser:
+            try:
+                parsed = parser.parse_bytes(data, name)
+            except InputError as error:
+                report.errors.append(Problem(name, str(error)))
+                return report
+        report.warnings = [Problem(name, warning) for warning in parsed.warnings]
+        added = self.add_documents([parsed.document])
+        report.documents, report.errors, report.seconds = added.documents, added.errors, added.seconds
         return report
 
     def remove(self, *document_ids: int) -> int:

@@ -1,4 +1,4 @@
-"""The two models of a workspace, loaded (and torch with them) at first use: a command that needs none starts at once."""
+"""The two models of a workspace, loaded at first use, and torch with them: a command that needs none starts at once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 
-from models.store import locate
-
 from models import adapters
 from models.base import Embedder, Generator
+from models.store import locate
 from rag.config import Settings
 
 logger = logging.getLogger(__name__)

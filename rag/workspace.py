@@ -93,8 +93,8 @@ class Workspace:
         if info.embedder.weights_hash != configured:
             raise StoreError(
                 f"collection {name!r} was built with embedder {info.embedder.name!r} "
-                f"({info.embedder.weights_hash[:12]}), but {self.settings.embedder!r} ({configured[:12]}) is configured, "
-                "and vectors of two embedders cannot be compared; "
+                f"({info.embedder.weights_hash[:12]}), but {self.settings.embedder!r} ({configured[:12]}) "
+                "is configured, and vectors of two embedders cannot be compared; "
                 f"set HOMEGROUND_EMBEDDER={info.embedder.name}, or index the documents into another --collection."
             )
         return KnowledgeBase(self.settings, self.store, info, self.models, self._index(info), self._writing, on_close)

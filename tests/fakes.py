@@ -191,7 +191,7 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
 
 
 def write_tiny_adapter(directory: Path, base: Path, seed: int = 0) -> Path:
-    """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text; return its directory."""
+    """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM

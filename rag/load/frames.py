@@ -1,8 +1,8 @@
 """
 Messages on a pipe: four bytes of length, big-endian, then as many bytes.
 
-Both ends of the pipe to the reading process speak this. What travels is JSON (or a file's bytes), never pickles, because
-the reading process handles hostile files and the other end must not have to trust it.
+Both ends of the pipe to the reading process speak this. What travels is JSON (or a file's bytes), never pickles,
+because the reading process handles hostile files and the other end must not have to trust it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 
 import lxml.html
 from lxml import etree
@@ -22,8 +23,8 @@ from rag.types import Heading, MetadataValue
 _DECLARED = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _DECLARED_WITHIN = 4096
 _UNSEEN = {
-    *("script", "style", "template", "noscript", "nav", "svg", "iframe", "object", "canvas", "audio", "video", "dialog"),
-    *("button", "select", "input", "textarea", "datalist", "head"),
+    *("audio", "button", "canvas", "datalist", "dialog", "head", "iframe", "input", "nav", "noscript", "object"),
+    *("script", "select", "style", "svg", "template", "textarea", "video"),
 }
 _UNSEEN_ROLES = {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar"}
 _PAGE_FRAME = {"header", "footer", "aside"}
@@ -95,16 +96,18 @@ def _is_unseen(element: lxml.html.HtmlElement) -> bool:
         return True
     if tag in _PAGE_FRAME:
         # Inside the main content they are part of it: an article's header holds its title.
-        inside = any(parent.tag in ("main", "article") or parent.get("role") == "main" for parent in element.iterancestors())
-        return not inside and element.find(".//h1") is None
+        return not any(map(_is_main, element.iterancestors())) and element.find(".//h1") is None
     return tag == "a" and (element.get("href") or "").startswith("#") and not _WORD.search(element.text_content())
+
+
+def _is_main(element: lxml.html.HtmlElement) -> bool:
+    return element.tag in ("main", "article") or element.get("role") == "main"
 
 
 def _render(page: lxml.html.HtmlElement) -> tuple[str, tuple[Heading, ...]]:
     """Write the main content if the page marks one that holds most of the text, else all of it."""
-    marked = page.xpath("//main | //article | //*[@role='main']")
-    length = len(page.text_content())
-    main = max(marked, key=lambda element: len(element.text_content()), default=page)
+    lengths = [(len(element.text_content()), element) for element in page.iter(etree.Element) if _is_main(element)]
+    length, main = max(lengths, key=itemgetter(0), default=(0, page))
     builder = TextBuilder()
-    builder.write(main if len(main.text_content()) >= _MAIN_SHARE * length else page)
+    builder.write(main if length >= _MAIN_SHARE * len(page.text_content()) else page)
     return builder.result()

@@ -1,11 +1,8 @@
-"""
-From a tree of elements to plain text: blocks apart by blank lines, list items on lines, tables as Markdown tables.
-"""
+"""From elements to plain text: blocks apart by blank lines, list items on lines, tables as Markdown tables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import lxml.html
 from lxml import etree
@@ -14,43 +11,44 @@ from rag.load.tables import markdown_table
 from rag.load.text import clean, one_line
 from rag.types import Heading
 
-_BLOCKS = {
-    *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl"),
-    *("dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr"),
-    *("html", "legend", "li", "main", "menu", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "td"),
-    *("tfoot", "th", "thead", "tr", "ul"),
-}
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _LISTS = {"ul", "ol", "menu"}
+_BLOCKS = {
+    *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt"),
+    *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li", "main", "p", "pre"),
+    *("section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", *_HEADINGS, *_LISTS),
+}
+_ARRANGING = "@role='presentation' or .//table or .//pre or .//blockquote or .//*[self::h1 or self::h2 or self::h3]"
 _WHITE = re.compile(r"[ \t\n\r\f\xa0]+")
+_EXPONENT = re.compile(r"[-+−]?(\d+|[A-Za-z])")
 _INDENT = "  "
 _MOST_COLUMNS = 200
 
 
 class TextBuilder:
-    """Writes elements one after the other; blocks that end close the paragraph that is being collected."""
+    """Writes the text of elements; whatever begins or ends a block closes the paragraph that is being collected."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._length = 0
-        self._inline: list[str] = []
         self._headings: list[Heading] = []
-        self._lists: list[int] = []  # the number of the next item of each open list; 0 where items are not numbered
+        self._inline: list[str] = []
+        self._since: list[tuple[int, str]] = []  # paragraphs since the last heading began: where they are, and what
+        self._lists: list[int] = []  # the next item's number in each open list; 0 where items have none
         self._marker = ""
-        self._tight = False  # whether the next block goes on the next line, without a blank one between
+        self._tight = False  # whether the next block goes on the next line, without a blank line between
 
     def write(self, root: lxml.html.HtmlElement) -> None:
         """Write an element and all that is in it."""
         walk = etree.iterwalk(root, events=("start", "end"))
         for event, element in walk:
-            if event == "start":
-                if self._start(element):
-                    walk.skip_subtree()
-                else:
-                    self._add(element.text)
+            if event == "end":
+                self._end(str(element.tag))
+                self._collect(element.tail if element is not root else "")
+            elif self._start(element):
+                walk.skip_subtree()
             else:
-                self._end(element)
-                self._add(element.tail if element is not root else "")
+                self._collect(element.text)
         self._flush()
 
     def result(self) -> tuple[str, tuple[Heading, ...]]:
@@ -62,73 +60,122 @@ class TextBuilder:
         tag = element.tag
         if tag == "br":
             self._inline.append("\n")
-        elif tag == "sup" and _WHITE.sub("", element.text or "")[:1].isalnum():
+        elif tag == "sup" and _EXPONENT.fullmatch((element.text or "").strip()):
             self._inline.append("^")  # 10^6 must not become 106
         if tag not in _BLOCKS:
             return False
         self._flush()
         if tag == "pre":
-            self._emit(_verbatim(element))
+            self._emit(clean(_verbatim(element)))
             return True
         if tag == "table" and (rows := _rows(element)):
-            self._emit_caption(element)
+            self._emit(one_line(element.findtext("caption") or ""))
             self._emit(markdown_table(rows))
             return True
+        self._enter(tag)
+        return False
+
+    def _enter(self, tag: str) -> None:
+        """Note what an opening block means for the paragraphs in it."""
         if tag in _LISTS:
             self._lists.append(1 if tag == "ol" else 0)
         elif tag == "li":
-            self._open_item()
+            number = self._lists[-1] if self._lists else 0
+            self._marker = f"{number}. " if number else "- "
+            if number:
+                self._lists[-1] += 1
         elif tag == "dd":
             self._tight = True
-        return False
+        elif tag in _HEADINGS:
+            self._since.clear()
 
-    def _end(self, element: lxml.html.HtmlElement) -> None:
-        tag = element.tag
+    def _end(self, tag: str) -> None:
+        """Close an element."""
         if tag not in _BLOCKS:
             return
-        start = self._flush()
-        if tag in _HEADINGS and start is not None:
-            self._headings.append(Heading(start, _HEADINGS[tag], one_line(element.text_content())))
-        if tag in _LISTS and self._lists:
+        self._flush()
+        if tag in _HEADINGS and self._since:
+            title = one_line(" ".join(text for _, text in self._since))
+            self._headings.append(Heading(self._since[0][0], _HEADINGS[tag], title))
+            self._since.clear()
+        elif tag in _LISTS:
             self._lists.pop()
             self._tight = bool(self._lists)
         elif tag == "li":
             self._marker = ""
 
-    def _open_item(self) -> None:
-        if not self._lists:
-            self._lists.append(0)  # an item without a list, as careless pages have them
-        number = self._lists[-1]
-        self._marker = f"{number}. " if number else "- "
-        self._lists[-1] = number + 1 if number else 0
-
-    def _add(self, text: str | None) -> None:
+    def _collect(self, text: str | None) -> None:
         if text:
             self._inline.append(_WHITE.sub(" ", text))
 
-    def _flush(self) -> int | None:
-        """End the paragraph; return where it begins in the text, None if there was none."""
+    def _flush(self) -> None:
+        """End the paragraph that is being collected, if there is one."""
+        if not self._inline:
+            return
         lines = [_WHITE.sub(" ", line).strip() for line in "".join(self._inline).split("\n")]
         self._inline.clear()
-        text = clean("\n".join(lines)).strip()
-        return self._emit(text) if text else None
+        if text := clean("\n".join(lines)).strip():
+            self._emit(text, indented=True)
 
-    def _emit(self, text: str) -> int | None:
-        """Put a block into the text, indented as its list asks for."""
-        if not text.strip():
-            return None
-        indent = ""
-        if self._lists:
-            outer = _INDENT * (len(self._lists) - 1)
-            indent = outer + (self._marker or _INDENT)
-            text = indent + text.replace("\n", "\n" + outer + _INDENT)
+    def _emit(self, text: str, indented: bool = False) -> None:
+        """Put a block into the text; paragraphs in lists get the marker and the indentation."""
+        if not text:
+            return
+        block = text
+        if indented and (self._marker or self._lists):
+            outer = _INDENT * max(0, len(self._lists) - 1)
+            block = outer + (self._marker or _INDENT) + text.replace("\n", f"\n{outer}{_INDENT}")
+            self._marker = ""
         separator = "" if not self._parts else "\n" if self._tight else "\n\n"
-        start = self._length + len(separator)
-        self._parts += (separator, text)
-        self._length = start + len(text)
-        self._marker = ""
+        self._since.append((self._length + len(separator), text))
+        self._parts += (separator, block)
+        self._length += len(separator) + len(block)
         self._tight = bool(self._lists)
-        return start
 
-    def _emit_caption(self, table: lxml.html.HtmlElement) -> None:
-        self._emit(one_line(table.findtext("caption") or ""))
+
+def _verbatim(pre: lxml.html.HtmlElement) -> str:
+    """Return preformatted text as it is, line breaks included."""
+    for line_break in pre.iter("br"):
+        line_break.text = "\n"
+    return pre.text_content().strip("\n").rstrip()
+
+
+def _rows(table: lxml.html.HtmlElement) -> list[list[str]]:
+    """Return the cells of a table of data; nothing for a table that only arranges blocks on the page."""
+    if table.xpath(_ARRANGING):
+        return []
+    rows: list[list[str]] = []
+    hanging: dict[int, tuple[int, str]] = {}  # column -> how many rows below its cell still covers, and its text
+    for line in table.iter("tr"):
+        row: list[str] = []
+        for cell in line.iterchildren("td", "th"):
+            _hang(row, hanging)
+            text, below = _cell_text(cell), _span(cell, "rowspan") - 1
+            if below:
+                hanging[len(row)] = (below, text)
+            row += [text, *[""] * (_span(cell, "colspan") - 1)]
+        _hang(row, hanging)
+        rows.append(row[:_MOST_COLUMNS])
+    return rows if max(map(len, rows), default=0) > 1 else []
+
+
+def _hang(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
+    """Continue a row with the cells that reach down into it, so that each row says everything."""
+    while len(row) in hanging:
+        column = len(row)
+        below, text = hanging.pop(column)
+        if below > 1:
+            hanging[column] = (below - 1, text)
+        row.append(text)
+
+
+def _cell_text(cell: lxml.html.HtmlElement) -> str:
+    builder = TextBuilder()
+    builder.write(cell)
+    return builder.result()[0]
+
+
+def _span(cell: lxml.html.HtmlElement, attribute: str) -> int:
+    """Return over how many columns or rows a cell reaches."""
+    value = (cell.get(attribute) or "").strip()
+    return max(1, min(int(value), _MOST_COLUMNS)) if value.isdecimal() and len(value) < 6 else 1

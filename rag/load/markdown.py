@@ -15,7 +15,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rag.load.text import decode, one_line
+from rag.load.text import clean, decode, one_line
 from rag.load.values import Extracted
 from rag.types import Heading, MetadataValue
 
@@ -46,7 +46,7 @@ def _split_front_matter(text: str) -> tuple[dict[str, MetadataValue], str, tuple
         return {}, text, ("begins with front matter that is not valid YAML; it was kept as text.",)
     if not isinstance(fields, dict):
         return {}, text, ()
-    metadata = {str(key): scalar for key, value in fields.items() if (scalar := _scalar(value)) is not None}
+    metadata = {one_line(str(key)): scalar for key, value in fields.items() if (scalar := _scalar(value)) is not None}
     return metadata, text[match.end() :], ()
 
 
@@ -58,7 +58,7 @@ def _scalar(value: object) -> MetadataValue | None:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, int):
         return value if -_LARGEST_INTEGER <= value < _LARGEST_INTEGER else str(value)
-    return value if isinstance(value, str) else None
+    return clean(value) if isinstance(value, str) else None
 
 
 def _headings(text: str) -> tuple[Heading, ...]:

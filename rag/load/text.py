@@ -26,7 +26,7 @@ _BYTE_ORDER_MARKS = (
 )
 _GUESSES = (
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"),
-    *("cp932", "euc_jp", "iso2022_jp", "gb18030", "big5", "cp949"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
 )
 _BROADER = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932"}
 """A declared name -> the superset that is really meant by it, as browsers read it."""
@@ -45,13 +45,13 @@ def read(data: bytes, name: str) -> Extracted:
 
 
 def clean(text: str) -> str:
-    """Make line ends ``\\n``, and drop control characters (tabs stay) and lone surrogates."""
+    """Make every line end a line feed, and drop control characters (tabs stay) and lone surrogates."""
     return _UNWANTED.sub("", _LINE_END.sub("\n", text))
 
 
 def one_line(text: str) -> str:
     """Make a title of a text: white space collapsed, not longer than ``TITLE_LENGTH``."""
-    words = " ".join(text.split())
+    words = " ".join(clean(text).split())
     return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1].rstrip() + "…"
 
 

@@ -27,44 +27,44 @@ def _draws(params: SamplingParams, count: int = 2000) -> np.ndarray:
     return np.bincount(chosen, minlength=4) / count
 
 
-def test_choose_takes_the_likeliest_when_greedy():
+def test_choose_takes_the_likeliest_when_greedy() -> None:
     assert choose(_LOGITS, SamplingParams(), np.random.default_rng()) == (1, pytest.approx(math.log(0.5)))
 
 
-def test_choose_draws_by_probability():
+def test_choose_draws_by_probability() -> None:
     assert _draws(SamplingParams(temperature=1.0, seed=1)) == pytest.approx([0.1, 0.5, 0.15, 0.25], abs=0.04)
 
 
-def test_choose_sharpens_with_a_low_temperature():
+def test_choose_sharpens_with_a_low_temperature() -> None:
     squared = np.array([0.1, 0.5, 0.15, 0.25]) ** 2
     assert _draws(SamplingParams(temperature=0.5, seed=1)) == pytest.approx(squared / squared.sum(), abs=0.04)
 
 
-def test_choose_is_greedy_at_a_vanishing_temperature():
+def test_choose_is_greedy_at_a_vanishing_temperature() -> None:
     assert _draws(SamplingParams(temperature=1e-300, seed=1), count=20) == pytest.approx([0, 1, 0, 0])
 
 
-def test_choose_draws_from_the_nucleus_only():
+def test_choose_draws_from_the_nucleus_only() -> None:
     assert _draws(SamplingParams(temperature=1.0, top_p=0.7, seed=1)) == pytest.approx([0, 2 / 3, 0, 1 / 3], abs=0.04)
 
 
-def test_choose_keeps_the_best_token_at_a_vanishing_top_p():
+def test_choose_keeps_the_best_token_at_a_vanishing_top_p() -> None:
     assert _draws(SamplingParams(temperature=1.0, top_p=1e-9, seed=1), count=20) == pytest.approx([0, 1, 0, 0])
 
 
-def test_choose_reports_the_probability_before_temperature():
+def test_choose_reports_the_probability_before_temperature() -> None:
     params = SamplingParams(temperature=3.0, top_p=0.9, seed=4)
     chosen, logprob = choose(_LOGITS, params, np.random.default_rng(4))
     assert logprob == pytest.approx(float(_LOGITS[chosen]))
 
 
-def test_choose_reports_a_value_that_is_not_a_number():
+def test_choose_reports_a_value_that_is_not_a_number() -> None:
     broken = np.array([0.0, np.nan, 1.0], dtype=np.float32)
     assert math.isnan(choose(broken, SamplingParams(), np.random.default_rng())[1])
 
 
 @given(st.text())
-def test_detokenizer_never_shows_half_a_character(text):
+def test_detokenizer_never_shows_half_a_character(text: str) -> None:
     detokenizer = Detokenizer(_bytes)
     pieces = [detokenizer.push(byte) for byte in text.encode()]
     assert all(piece == "" or piece in text for piece in pieces)
@@ -72,12 +72,12 @@ def test_detokenizer_never_shows_half_a_character(text):
 
 
 @given(st.binary())
-def test_detokenizer_pieces_join_to_the_whole_decoding(data):
+def test_detokenizer_pieces_join_to_the_whole_decoding(data: bytes) -> None:
     detokenizer = Detokenizer(_bytes)
     assert "".join(map(detokenizer.push, data)) + detokenizer.flush() == _bytes(data)
 
 
-def test_detokenizer_shows_a_character_that_never_came_at_the_end():
+def test_detokenizer_shows_a_character_that_never_came_at_the_end() -> None:
     detokenizer = Detokenizer(_bytes)
     assert [detokenizer.push(byte) for byte in "é".encode()[:1]] == [""]
     assert detokenizer.flush() == "\ufffd"
@@ -87,7 +87,7 @@ _LETTERS = st.text(alphabet="ab", max_size=12)
 
 
 @given(pieces=st.lists(_LETTERS), stops=st.lists(_LETTERS.filter(bool), max_size=3))
-def test_stop_strings_do_not_depend_on_how_the_text_is_cut(pieces, stops):
+def test_stop_strings_do_not_depend_on_how_the_text_is_cut(pieces: list[str], stops: list[str]) -> None:
     def shown(parts: Sequence[str]) -> tuple[str, bool]:
         filtered, text = StopStrings(stops), ""
         for part in parts:
@@ -104,12 +104,12 @@ def test_stop_strings_do_not_depend_on_how_the_text_is_cut(pieces, stops):
     assert not any(stop in text for stop in stops)
 
 
-def test_stop_strings_hold_back_only_a_possible_beginning():
+def test_stop_strings_hold_back_only_a_possible_beginning() -> None:
     stops = StopStrings(["END"])
     assert [stops.push(piece) for piece in ("the E", "N", "d EN", "D more")] == ["the ", "", "ENd ", ""]
     assert stops.found
 
 
-def test_stop_strings_refuse_an_empty_one():
+def test_stop_strings_refuse_an_empty_one() -> None:
     with pytest.raises(ValueError, match="a stop string is empty"):
         StopStrings(["a", ""])

@@ -1,0 +1,319 @@
+"""
+Adapter directories: PEFT's two files, and a manifest that says which model, prompt and tokenizer they were trained for.
+
+An adapter on another base, under another chat template or with a prompt worded otherwise still produces text, only
+worse. So all of it is written down when training ends, and compared before an adapter is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import platformdirs
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+
+from models import vetting
+from models.base import ModelError
+from models.catalog import NAME_PATTERN, Sha256
+from models.store import Model
+
+MANIFEST = "manifest.json"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+FILES = (CONFIG, WEIGHTS)
+DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
+# Settings of a plain LoRA, each a number, a name or a pattern. Any other setting of PEFT must be left unset.
+LORA_SETTINGS = frozenset(
+    {
+        "alora_invocation_tokens",
+        "alpha_pattern",
+        "base_model_name_or_path",
+        "bias",
+        "ensure_weight_tying",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_bias",
+        "lora_dropout",
+        "megatron_core",  # PEFT's default names a package; it is imported only where megatron_config is set
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "r",
+        "rank_pattern",
+        "revision",
+        "target_modules",
+        "target_parameters",
+        "task_type",
+        "trainable_token_indices",
+        "use_dora",
+        "use_rslora",
+    }
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """
+    A LoRA adapter on this machine; what its manifest says, and where it is.
+
+    Attributes:
+        name: the directory's name.
+        directory: holds the two PEFT files and the manifest.
+        base: name of the model that it was trained on.
+        base_weights_hash: that model's weights hash; this decides, not the name.
+        prompt_format: number of the prompt wording that it was trained with.
+        chat_template_sha256: SHA-256 of the chat template, UTF-8.
+        golden_text: a sample text.
+        golden_ids: the ids that the tokenizer of the training gave it.
+        data_sha256: SHA-256 of the training data.
+        recipe: the settings of the training.
+        scores: ``before`` and ``after`` by metric.
+        trained_with_context: True when the examples held retrieved passages.
+        gate_passed: whether the checks after training let it through.
+        licence: SPDX identifier, or ``unknown``.
+        files: SHA-256 of the PEFT files, by name.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    directory: Path
+    base: str
+    base_weights_hash: Sha256
+    prompt_format: int
+    chat_template_sha256: Sha256
+    golden_text: str
+    golden_ids: tuple[int, ...]
+    data_sha256: Sha256
+    recipe: Mapping[str, JsonValue]
+    scores: Mapping[str, Mapping[str, float]]
+    trained_with_context: bool
+    gate_passed: bool
+    licence: str
+    files: Mapping[str, Sha256]
+
+
+_SCHEMA = TypeAdapter(Adapter)
+_NOT_IN_THE_FILE = {"name", "directory"}
+
+
+def write_manifest(
+    directory: Path,
+    *,
+    base: Model,
+    prompt_format: int,
+    chat_template_sha256: str,
+    golden_text: str,
+    golden_ids: Sequence[int],
+    data_sha256: str,
+    recipe: Mapping[str, JsonValue],
+    scores: Mapping[str, Mapping[str, float]],
+    trained_with_context: bool,
+    gate_passed: bool,
+    licence: str,
+) -> Adapter:
+    """
+    Write the manifest beside the PEFT files in a directory; see :class:`Adapter` for the arguments.
+
+    Returns:
+        the adapter, as :func:`read` would.
+
+    Raises:
+        ModelError: a PEFT file is missing, or the directory's name cannot be an adapter's.
+    """
+    missing = [name for name in FILES if not (directory / name).is_file()]
+    if missing:
+        raise ModelError(f"{directory} is no adapter: {' and '.join(missing)} missing; save it with PEFT first.")
+    content = {
+        "base": base.name,
+        "base_weights_hash": base.weights_hash,
+        "prompt_format": prompt_format,
+        "chat_template_sha256": chat_template_sha256,
+        "golden_text": golden_text,
+        "golden_ids": list(golden_ids),
+        "data_sha256": data_sha256,
+        "recipe": dict(recipe),
+        "scores": {when: dict(values) for when, values in scores.items()},
+        "trained_with_context": trained_with_context,
+        "gate_passed": gate_passed,
+        "licence": licence,
+        "files": {name: _sha256(directory / name) for name in FILES},
+    }
+    adapter = _validate(directory, content)
+    (directory / MANIFEST).write_bytes(_SCHEMA.dump_json(adapter, indent=2, exclude=_NOT_IN_THE_FILE) + b"\n")
+    return adapter
+
+
+def read(directory: Path) -> Adapter:
+    """
+    Read an adapter's manifest; the files are checked by :func:`verify`.
+
+    Raises:
+        ModelError: there is no manifest, or it is not valid; every problem is listed.
+    """
+    try:
+        content = json.loads((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{directory / MANIFEST} cannot be read ({type(error).__name__}). An adapter is made with "
+            "`python -m finetune.train --config CONFIG`."
+        ) from error
+    return _validate(directory, content)
+
+
+def verify(
+    adapter: Adapter,
+    *,
+    base: Model,
+    prompt_format: int,
+    chat_template_sha256: str,
+    tokenize: Callable[[str], Sequence[int]],
+) -> None:
+    """
+    Check that an adapter is undamaged, cannot run code, and was trained for exactly this model and prompt.
+
+    Args:
+        adapter: what :func:`read` returned.
+        base: the model that it would be loaded on.
+        prompt_format: number of the prompt wording in use.
+        chat_template_sha256: SHA-256 of the chat template in use.
+        tokenize: the tokenizer in use, text to ids without special tokens.
+
+    Raises:
+        ModelError: everything that differs.
+    """
+    problems = [*_file_problems(adapter)]
+    if adapter.base_weights_hash != base.weights_hash:
+        problems.append(
+            f"it was trained on {adapter.base!r} with weights {adapter.base_weights_hash[:12]}, this is "
+            f"{base.name!r} with weights {base.weights_hash[:12]}"
+        )
+    if adapter.prompt_format != prompt_format:
+        problems.append(f"it was trained with prompt format {adapter.prompt_format}, in use is {prompt_format}")
+    if adapter.chat_template_sha256 != chat_template_sha256:
+        problems.append(
+            f"it was trained with chat template {adapter.chat_template_sha256[:12]}, in use is "
+            f"{chat_template_sha256[:12]}"
+        )
+    ids = tuple(tokenize(adapter.golden_text))
+    if ids != adapter.golden_ids:
+        first = next((i for i, (a, b) in enumerate(zip(ids, adapter.golden_ids, strict=False)) if a != b), None)
+        where = f"from token {first} on" if first is not None else f"in length ({len(ids)}, {len(adapter.golden_ids)})"
+        problems.append(f"the tokenizer reads the sample text otherwise than in training, {where}")
+    if problems:
+        raise ModelError(
+            f"The adapter {adapter.name!r} does not fit: {'; '.join(problems)}. Train it again with "
+            "`python -m finetune.train`, or choose the model that it was made for."
+        )
+
+
+def adapters_dir() -> Path:
+    """Return where adapters are kept: ``$HOMEGROUND_ADAPTERS_DIR``, else the platform's user data directory."""
+    override = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(override).expanduser() if override else platformdirs.user_data_path("homeground") / "adapters"
+
+
+def installed(base: Model | None = None) -> list[Adapter]:
+    """
+    Return the adapters in :func:`adapters_dir`, sorted by name; unreadable ones are logged and left out.
+
+    Args:
+        base: only those that were trained on this model's weights.
+    """
+    found = []
+    for directory in _directories().values():
+        try:
+            adapter = read(directory)
+        except ModelError as error:
+            log.warning("%s", error)
+            continue
+        if base is None or adapter.base_weights_hash == base.weights_hash:
+            found.append(adapter)
+    return found
+
+
+def locate(name: str) -> Adapter:
+    """
+    Return the adapter of this name.
+
+    Raises:
+        ModelError: there is none, or its manifest cannot be used.
+    """
+    known = _directories()
+    if name in known:
+        return read(known[name])
+    closest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:3]
+    hint = f"Closest: {', '.join(closest)}." if closest else "Train one with `python -m finetune.train --config CONFIG`."
+    raise ModelError(f"There is no adapter named {name!r} in {adapters_dir()}. {hint}")
+
+
+def _directories() -> dict[str, Path]:
+    if not adapters_dir().is_dir():
+        return {}
+    children = sorted(adapters_dir().iterdir())
+    return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
+
+
+def _validate(directory: Path, content: object) -> Adapter:
+    name = directory.resolve().name
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ModelError(f"{name!r} cannot be an adapter's name: use lower-case letters, digits, '.', '_' and '-'.")
+    if not isinstance(content, dict) or _NOT_IN_THE_FILE & content.keys():
+        raise ModelError(f"{directory / MANIFEST} is not an adapter's manifest.")
+    try:
+        return _SCHEMA.validate_python(content | {"name": name, "directory": directory})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelError(f"{directory / MANIFEST} is not an adapter's manifest: {problems}.") from error
+
+
+def _file_problems(adapter: Adapter) -> Iterator[str]:
+    if set(adapter.files) != set(FILES):
+        yield f"its manifest names {sorted(adapter.files)}, expected {sorted(FILES)}"
+        return
+    for name in FILES:
+        path = adapter.directory / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif _sha256(path) != adapter.files[name]:
+            yield f"{name} has changed since training"
+        elif name == CONFIG:
+            yield from (f"{name}: {problem}" for problem in _config_problems(path))
+        else:
+            yield from (f"{name}: {problem}" for problem in vetting.safetensors_problems(path))
+
+
+def _config_problems(path: Path) -> Iterator[str]:
+    try:
+        config = vetting.read_settings(path)
+    except ModelError as error:
+        yield str(error)
+        return
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        yield "expected a LoRA adapter, peft_type LORA"
+        return
+    for key, value in config.items():
+        if key not in LORA_SETTINGS and value not in (None, False, {}, []):
+            yield f"{key!r} is set, which a plain LoRA does not need"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Benchmarks: each measures through the product's own code and prints one JSON object."""

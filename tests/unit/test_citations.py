@@ -1,0 +1,85 @@
+"""Citations are exact slices of the sources that were given, and of nothing else."""
+
+import pytest
+
+from rag.citations import MarkerFilter, cite
+from rag.types import Chunk, Document, Heading, Hit
+
+LEAVE = Document(
+    "people/leave.md",
+    "# Leave\n\nEverybody has 25 days of annual leave. Requests go to the line manager two weeks before.\n",
+    "Leave",
+    headings=(Heading(0, 1, "Leave"),),
+)
+SAFETY = Document(
+    "safety.pdf",
+    "Page one.\nIn case of fire, use the stairs.\nThe muster point is the pier.",
+    "Safety",
+    page_starts=(0, 10),
+)
+DOCUMENTS = {1: LEAVE, 2: SAFETY}
+
+
+def hit(row: int, start: int = 0) -> Hit:
+    document = DOCUMENTS[row]
+    chunk = Chunk(start, len(document.text), document.text[start:])
+    return Hit(row, chunk, row, document.source, document.title, "c", 1.0, 0.5, 2.0)
+
+
+HITS = [hit(1), hit(2)]
+
+
+def test_cite_quotes_the_sentence_behind_a_marker() -> None:
+    (citation,) = cite("You get 25 days of annual leave [1].", HITS, DOCUMENTS)
+    assert citation.quote == "Everybody has 25 days of annual leave."
+    assert LEAVE.text[citation.start : citation.end] == citation.quote
+    assert (citation.number, citation.heading, citation.computed) == (1, "Leave", False)
+
+
+def test_cite_gives_page_and_offsets_in_the_document_for_a_later_chunk() -> None:
+    (citation,) = cite("Meet at the pier, the muster point [1].", [hit(2, start=10)], DOCUMENTS)
+    assert citation.quote == "The muster point is the pier."
+    assert SAFETY.text[citation.start : citation.end] == citation.quote
+    assert citation.page == 2
+
+
+def test_cite_follows_several_markers_of_one_sentence() -> None:
+    citations = cite("Use the stairs in a fire, and ask for leave two weeks before [2][1].", HITS, DOCUMENTS)
+    assert {citation.number for citation in citations} == {1, 2}
+
+
+def test_cite_puts_a_marker_behind_the_full_stop_to_the_sentence_before_it() -> None:
+    citations = cite(
+        "Use the stairs in case of fire. [2] Requests go to the manager two weeks before. [1]", HITS, DOCUMENTS
+    )
+    assert [(citation.number, citation.quote[:8]) for citation in citations] == [(2, "In case "), (1, "Requests")]
+
+
+def test_cite_computes_citations_when_the_model_wrote_none() -> None:
+    (citation,) = cite("There are 25 days of annual leave.", HITS, DOCUMENTS)
+    assert (citation.number, citation.computed) == (1, True)
+
+
+def test_cite_computes_nothing_for_an_answer_without_support() -> None:
+    assert cite("Bananas are rich in potassium.", HITS, DOCUMENTS) == ()
+
+
+def test_cite_names_each_quote_once() -> None:
+    assert len(cite("25 days of annual leave [1]. So annual leave is 25 days [1].", HITS, DOCUMENTS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        (["It is so [1]."], "It is so [1]."),
+        (["It is so [", "2", "]."], "It is so [2]."),
+        (["It is so [", "9", "]."], "It is so ."),
+        (["No marker [sic] here"], "No marker [sic] here"),
+        (["ends with ["], "ends with ["),
+        (["[12", "3", "4]"], "[1234]"),
+        (["a[3][1", "][0]b"], "a[1]b"),
+    ],
+)
+def test_marker_filter_lets_only_given_sources_through(pieces: list[str], shown: str) -> None:
+    markers = MarkerFilter(2)
+    assert "".join(markers.feed(piece) for piece in pieces) + markers.close() == shown
