@@ -31,39 +31,6 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
 DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
-# Settings of a plain LoRA, each a number, a name or a pattern. Any other setting of PEFT must be left unset.
-LORA_SETTINGS = frozenset(
-    {
-        "alora_invocation_tokens",
-        "alpha_pattern",
-        "base_model_name_or_path",
-        "bias",
-        "ensure_weight_tying",
-        "exclude_modules",
-        "fan_in_fan_out",
-        "inference_mode",
-        "init_lora_weights",
-        "layers_pattern",
-        "layers_to_transform",
-        "lora_alpha",
-        "lora_bias",
-        "lora_dropout",
-        "megatron_core",  # PEFT's default names a package; it is imported only where megatron_config is set
-        "modules_to_save",
-        "peft_type",
-        "peft_version",
-        "qalora_group_size",
-        "r",
-        "rank_pattern",
-        "revision",
-        "target_modules",
-        "target_parameters",
-        "task_type",
-        "trainable_token_indices",
-        "use_dora",
-        "use_rslora",
-    }
-)
 
 log = logging.getLogger(__name__)
 
@@ -260,7 +227,9 @@ def locate(name: str) -> Adapter:
     if name in known:
         return read(known[name])
     closest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:3]
-    hint = f"Closest: {', '.join(closest)}." if closest else "Train one with `python -m finetune.train --config CONFIG`."
+    hint = (
+        f"Closest: {', '.join(closest)}." if closest else "Train one with `python -m finetune.train --config CONFIG`."
+    )
     raise ModelError(f"There is no adapter named {name!r} in {adapters_dir()}. {hint}")
 
 
@@ -295,23 +264,9 @@ def _file_problems(adapter: Adapter) -> Iterator[str]:
         elif _sha256(path) != adapter.files[name]:
             yield f"{name} has changed since training"
         elif name == CONFIG:
-            yield from (f"{name}: {problem}" for problem in _config_problems(path))
+            yield from (f"{name}: {problem}" for problem in vetting.lora_problems(path))
         else:
             yield from (f"{name}: {problem}" for problem in vetting.safetensors_problems(path))
-
-
-def _config_problems(path: Path) -> Iterator[str]:
-    try:
-        config = vetting.read_settings(path)
-    except ModelError as error:
-        yield str(error)
-        return
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        yield "expected a LoRA adapter, peft_type LORA"
-        return
-    for key, value in config.items():
-        if key not in LORA_SETTINGS and value not in (None, False, {}, []):
-            yield f"{key!r} is set, which a plain LoRA does not need"
 
 
 def _sha256(path: Path) -> str:

@@ -59,6 +59,7 @@ class WheelSource(_Strict):
         size: of the wheel, in bytes.
     """
 
+    kind: Literal["wheel"] = "wheel"
     project: str
     version: str
     sha256: Sha256
@@ -75,6 +76,7 @@ class HubSource(_Strict):
         revision: a branch, or the commit to insist on; a branch is resolved when fetched and the commit recorded.
     """
 
+    kind: Literal["hub"] = "hub"
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     revision: str = "main"
 
@@ -98,6 +100,7 @@ class Entry(_Strict):
         parameters: their number.
         query_prefix: what its authors put before a question (embedders).
         document_prefix: what its authors put before a passage (embedders).
+        source: where its files come from.
     """
 
     role: ModelRole
@@ -109,19 +112,7 @@ class Entry(_Strict):
     memory_gib: Memory
     query_prefix: str = ""
     document_prefix: str = ""
-    wheel: WheelSource | None = None
-    hub: HubSource | None = None
-
-    @property
-    def source(self) -> WheelSource | HubSource:
-        """Where the files come from."""
-        return self.wheel or self.hub  # type: ignore[return-value] # exactly one is set, see below
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Entry:
-        if (self.wheel is None) == (self.hub is None):
-            raise ValueError("exactly one of wheel and hub must be given")
-        return self
+    source: Annotated[WheelSource | HubSource, Field(discriminator="kind")]
 
 
 class Catalog(_Strict):

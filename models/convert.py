@@ -8,6 +8,8 @@ loads in a second and reads text as its authors' tokenizer does.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,18 +36,23 @@ def to_safetensors(gguf_file: Path, directory: Path) -> None:
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    where = {"pretrained_model_name_or_path": gguf_file.parent, "gguf_file": gguf_file.name, "local_files_only": True}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
+    source = str(gguf_file.parent)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf_file.name, local_files_only=True)
     tokenizer.backend_tokenizer.pre_tokenizer = _pre_tokenizer(gguf_file)
-    quantization = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=quantization, dtype=torch.float32)
-    # GGUF carries a training run's name here, which would be written down as if it were a path.
-    del model.config._model_name_or_path
+    with contextlib.redirect_stderr(io.StringIO()):  # its bars would tear the one that the command shows
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            gguf_file=gguf_file.name,
+            local_files_only=True,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+        )
+        # A GGUF carries the name of a training run, which would be written down as if it were a path.
+        del model.config._model_name_or_path
+        model.save_pretrained(directory)
     tokenizer.model_max_length = model.config.max_position_embeddings
-    model.save_pretrained(directory)
+    tokenizer.init_kwargs.pop("local_files_only")  # how it was loaded is not part of the tokenizer
     tokenizer.save_pretrained(directory)
     _check(tokenizer, AutoTokenizer.from_pretrained(directory, local_files_only=True))
 

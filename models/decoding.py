@@ -63,7 +63,8 @@ class Detokenizer:
         """Add a token; return the text that it completes, empty while a character is still incomplete."""
         self._pending.append(token)
         piece = self._piece()
-        if piece.endswith(_INCOMPLETE):
+        # A token without text of its own is no context: a space at the beginning would be lost behind it.
+        if not piece or piece.endswith(_INCOMPLETE):
             return ""
         self._context, self._pending = self._pending, []
         return piece

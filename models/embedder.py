@@ -7,6 +7,7 @@ Importing this module imports torch, transformers and scikit-learn (seconds), so
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,8 +58,9 @@ class SentenceTransformerEmbedder:
             )
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
-                f"the embedder {model.name!r} in {model.directory} could not be loaded: {error}. Expected a "
-                "sentence-transformers model; fetch one with `python -m models.fetch`."
+                f"the embedder {model.name!r} in {model.directory} could not be loaded: "
+                f"{textwrap.shorten(str(error), 300)} Expected a sentence-transformers model; fetch one with "
+                "`python -m models.fetch`."
             ) from error
         self._tokenizer = _plain_tokenizer(self._network, model)
         self._dim = self.embed_query("warm").shape[0]
@@ -127,12 +129,12 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def _count_readable(self) -> int:
-        limit = self._network.max_seq_length or self._model.context_length
+        limit: int = min(self._network.max_seq_length or self._model.context_length, self._model.context_length)
         special = len(self._tokenizer.encode("").ids)
         prefix = max(
             self.token_starts(prefix).size for prefix in (self._model.query_prefix, self._model.document_prefix)
         )
-        return int(min(limit, self._model.context_length) - special - prefix)
+        return limit - special - prefix
 
 
 def _plain_tokenizer(network: SentenceTransformer, model: Model) -> Tokenizer:

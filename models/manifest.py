@@ -18,13 +18,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models import vetting
 from models.base import ModelError
 from models.catalog import ModelRole, Name, RelativePath, Sha256
 
 MANIFEST = "homeground.json"
+Stamp = dict[str, tuple[int, int, str]]
+"""What the last hashing found: size in bytes, modification time in ns, SHA-256."""
+_STAMP = TypeAdapter(Stamp)
 
 log = logging.getLogger(__name__)
 
@@ -117,17 +120,17 @@ def hash_files(directory: Path, files: Iterable[str], stamp: Path) -> dict[str, 
         stamp: the file in which the last hashing is remembered; it is brought up to date.
     """
     known = _read_stamp(stamp)
-    fresh: dict[str, list[str | int]] = {}
+    fresh: Stamp = {}
     for name in files:
         status = (directory / name).stat()
-        old = known.get(name)
-        if old is None or old[:2] != [status.st_size, status.st_mtime_ns]:
+        size, changed, digest = known.get(name, (-1, -1, ""))
+        if (size, changed) != (status.st_size, status.st_mtime_ns):
             with (directory / name).open("rb") as file:
-                old = [status.st_size, status.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()]
-        fresh[name] = old
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        fresh[name] = (status.st_size, status.st_mtime_ns, digest)
     if fresh != known:
         _write_stamp(stamp, fresh)
-    return {name: FileRecord(size=int(size), sha256=str(digest)) for name, (size, _, digest) in fresh.items()}
+    return {name: FileRecord(size=size, sha256=digest) for name, (size, _, digest) in fresh.items()}
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -151,21 +154,20 @@ def _walk(directory: Path, prefix: str) -> Iterator[str]:
     for entry in directory.iterdir():
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and not entry.is_symlink():
             yield from _walk(entry, f"{prefix}{entry.name}/")
         else:
             yield prefix + entry.name
 
 
-def _read_stamp(path: Path) -> dict[str, list[str | int]]:
+def _read_stamp(path: Path) -> Stamp:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {k: v for k, v in content.items() if len(v) == 3} if isinstance(content, dict) else {}
+        return _STAMP.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return {}  # nothing is remembered: everything is hashed
 
 
-def _write_stamp(path: Path, stamp: Mapping[str, list[str | int]]) -> None:
+def _write_stamp(path: Path, stamp: Stamp) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ __all__ = ["Model", "ModelRole", "describe", "installed", "locate", "models_dir"
 DIRECTORY_VARIABLE = "HOMEGROUND_MODELS_DIR"
 GENERATOR_ARCHITECTURES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 FALLBACK_CONTEXT = 512
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,18 @@ def stamp_path(name: str) -> Path:
 
 
 def installed() -> list[Model]:
-    """Return the models in :func:`models_dir`, sorted by name. They are listed, not verified: :func:`locate` does."""
-    return [_model(directory, read_manifest(directory)) for directory in _directories().values()]
+    """
+    Return the models in :func:`models_dir`, sorted by name; unreadable ones are logged and left out.
+
+    They are listed, not verified: :func:`locate` does that.
+    """
+    found = []
+    for name, directory in _directories().items():
+        try:
+            found.append(_model(name, directory, read_manifest(directory)))
+        except ModelError as error:
+            log.warning("%s", error)
+    return found
 
 
 def locate(name: str, role: ModelRole) -> Model:
@@ -85,7 +98,7 @@ def locate(name: str, role: ModelRole) -> Model:
         manifest = read_manifest(directory)
         _require_role(name, manifest.role, role)
         verify(directory, manifest, stamp_path(name))
-        return _model(directory, manifest)
+        return _model(name, directory, manifest)
     entries = catalog.load().models
     if name in entries:
         _require_role(name, entries[name].role, role)
@@ -145,9 +158,9 @@ def _directories() -> dict[str, Path]:
     return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
 
 
-def _model(directory: Path, manifest: Manifest) -> Model:
+def _model(name: str, directory: Path, manifest: Manifest) -> Model:
     return Model(
-        name=manifest.name,
+        name=name,
         role=manifest.role,
         directory=directory,
         weights_hash=manifest.weights_hash,
@@ -176,7 +189,7 @@ def _own_directory(directory: Path, role: ModelRole) -> Model:
             f"{directory} holds files that could carry code: {', '.join(unsafe[:5])}. Run `python -m models.fetch "
             f"{directory} --role {role}`: it copies only the safe ones, and the copy is then called {name!r}."
         )
-    return _model(resolved, describe(resolved, name, role, stamp))
+    return _model(name, resolved, describe(resolved, name, role, stamp))
 
 
 def name_from(text: str) -> str:

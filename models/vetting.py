@@ -47,6 +47,39 @@ HARMLESS_PRIVATE_KEYS = frozenset(
         "_sliding_window_pattern",
     }
 )
+# Settings of a plain LoRA, each a number, a name or a pattern. Any other setting of PEFT must be left unset.
+LORA_SETTINGS = frozenset(
+    {
+        "alora_invocation_tokens",
+        "alpha_pattern",
+        "base_model_name_or_path",
+        "bias",
+        "ensure_weight_tying",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_bias",
+        "lora_dropout",
+        "megatron_core",  # PEFT's default names a package; it is imported only where megatron_config is set
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "r",
+        "rank_pattern",
+        "revision",
+        "target_modules",
+        "target_parameters",
+        "task_type",
+        "trainable_token_indices",
+        "use_dora",
+        "use_rslora",
+    }
+)
 MODULE_PREFIX = "sentence_transformers."
 INDEX_SUFFIX = ".safetensors.index.json"
 MAX_SETTINGS_BYTES = 16 * 2**20
@@ -92,7 +125,9 @@ def check(directory: Path, files: Iterable[str]) -> None:
 def _problems(directory: Path, name: str, names: Sequence[str]) -> Iterator[str]:
     path = directory / name
     base = PurePosixPath(name).name
-    if not is_safe_kind(name):
+    if not path.is_file():
+        yield f"{name} is not a file"
+    elif not is_safe_kind(name):
         yield f"{name} is a kind of file that can carry code"
     elif base == "adapter_config.json":
         yield f"{name} belongs to an adapter, which would be applied without being asked for"
@@ -155,6 +190,21 @@ def _module_problems(modules: object) -> Iterator[str]:
             yield f"the module type {kind!r} is not one of sentence-transformers"
         if path.is_absolute() or ".." in path.parts:
             yield f"the module path {str(path)!r} leads outside"
+
+
+def lora_problems(path: Path) -> Iterator[str]:
+    """Yield what keeps an ``adapter_config.json`` from being a plain LoRA."""
+    try:
+        config = read_settings(path)
+    except ModelError as error:
+        yield str(error)
+        return
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        yield "expected a LoRA adapter, peft_type LORA"
+        return
+    for key, value in config.items():
+        if key not in LORA_SETTINGS and value not in (None, False, {}, []):
+            yield f"{key!r} is set, which a plain LoRA does not need"
 
 
 def safetensors_problems(path: Path) -> Iterator[str]:

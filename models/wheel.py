@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 TIMEOUT_S = (10, 60)  # to connect, and between two packets
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**16  # what a broken connection costs at most
 FAILURES_WITHOUT_PROGRESS = 4
 
 log = logging.getLogger(__name__)
@@ -129,6 +129,7 @@ def _find(source: WheelSource, session: requests.Session, settings: Mapping[str,
     trouble = []
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https"):
+            trouble.append(f"{url} is not a web address")
             continue
         try:
             page = PyPISimple(url, session=session).get_project_page(source.project, timeout=TIMEOUT_S)
@@ -168,9 +169,7 @@ def _complete(session: requests.Session, url: str, part: Path, size: int, progre
             time.sleep(failures)
 
 
-def _append(
-    session: requests.Session, url: str, part: Path, size: int, progress: Progress, task: TaskID
-) -> None:
+def _append(session: requests.Session, url: str, part: Path, size: int, progress: Progress, task: TaskID) -> None:
     """Download what is missing of a file; where the server cannot continue a download, all of it."""
     have = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})

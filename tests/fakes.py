@@ -16,8 +16,11 @@ from threading import Event
 import numpy as np
 import numpy.typing as npt
 
+from models.adapters import WEIGHTS, Adapter, write_manifest
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, Vectors
 from models.decoding import StopStrings
+from models.prompt import PROMPT_FORMAT
+from models.store import Model
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -60,10 +63,9 @@ class HashEmbedder:
         for word in re.findall(r"\w+", " ".join(_WORD.findall(text.lower())[: self.max_tokens])):
             digest = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
             vector[digest % self.dim] += 1.0 if digest >> 63 else -1.0
-        norm = np.linalg.norm(vector)
-        if norm == 0:
-            vector[0] = norm = 1
-        return vector / np.float32(norm)
+        if not vector.any():
+            vector[0] = 1
+        return vector / np.float32(np.linalg.norm(vector))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +192,39 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
     return directory
 
 
-def write_tiny_adapter(directory: Path, base: Path, seed: int = 0) -> Path:
-    """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text."""
+def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
+    """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text, and its manifest."""
     import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
+    from peft import LoraConfig, LoraModel, get_peft_model_state_dict
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    network = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+    network = AutoModelForCausalLM.from_pretrained(base.directory, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(base.directory, local_files_only=True)
+    settings = LoraConfig(
+        r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        adapted = get_peft_model(
-            network,
-            LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
-        )
-    adapted.peft_config["default"].init_lora_weights = True  # as a trainer leaves it behind
-    adapted.save_pretrained(str(directory), save_embedding_layers=False)
-    return directory
+        LoraModel(network, settings, "default")
+    weights = get_peft_model_state_dict(network, save_embedding_layers=False)
+    directory.mkdir(parents=True)
+    save_file({f"base_model.model.{name}": weight for name, weight in weights.items()}, directory / WEIGHTS)
+    settings.save_pretrained(str(directory))
+    return write_manifest(
+        directory,
+        base=base,
+        prompt_format=PROMPT_FORMAT,
+        chat_template_sha256=hashlib.sha256(tokenizer.chat_template.encode()).hexdigest(),
+        golden_text=_SENTENCES[0],
+        golden_ids=tokenizer(_SENTENCES[0], add_special_tokens=False)["input_ids"],
+        data_sha256=hashlib.sha256(b"").hexdigest(),
+        recipe={"r": 4},
+        scores={},
+        trained_with_context=False,
+        gate_passed=True,
+        licence="Apache-2.0",
+    )
 
 
 def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:

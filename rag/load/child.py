@@ -70,17 +70,19 @@ def _set_alarm(seconds: float) -> None:
 
 def _answer(request: dict[str, Any], data: bytes | None, limits: Limits) -> bytes:
     """Read one file; any failure becomes an answer too."""
+    modified = 0.0
+    memory = f"{limits.memory_bytes / 2**20:g} MiB of memory"
     try:
-        modified = 0.0
         if data is None:
             data, modified = read_file(Path(request["path"]), limits.input_bytes)
         return _read(data, request["name"], modified, limits)
     except InputError as error:
         reason = str(error)
     except MemoryError:
-        reason = f"needs more memory than the limit of {limits.memory_bytes / 2**20:g} MiB."
+        reason = ""  # while the error holds on to the memory, there is none for a sentence
     except Exception as error:  # whatever a parser trips over is a fault of this file, and the next one may be fine
-        reason = f"seems to be damaged ({type(error).__name__}: {error})."
+        reason = f"is damaged, or needs more than {memory} ({type(error).__name__}: {error})."
+    reason = reason or f"needs more than {memory}."
     return json.dumps({"error": reason}).encode()
 
 

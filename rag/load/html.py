@@ -27,6 +27,9 @@ _UNSEEN = {
     *("script", "select", "style", "svg", "template", "textarea", "video"),
 }
 _UNSEEN_ROLES = {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar"}
+_UNSEEN_CLASSES = {"navheader", "navfooter"}
+"""DocBook writes its links to the next and the previous page without any of the elements meant for that."""
+_LISTS = {"ul", "ol"}
 _PAGE_FRAME = {"header", "footer", "aside"}
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _WORD = re.compile(r"\w")
@@ -48,6 +51,8 @@ def read(data: bytes, name: str) -> Extracted:
         page = lxml.html.document_fromstring(markup.encode(), parser=parser)
     except etree.ParserError as error:
         raise InputError("is a web page without any text.") from error
+    if cut := parser.error_log.filter_from_fatals():
+        warnings += (f"was read only in part: {cut[0].message}.",)
     title, metadata = _title(page), _metadata(page)
     _drop_unseen(page)
     text, headings = _render(page)
@@ -76,7 +81,7 @@ def _metadata(page: lxml.html.HtmlElement) -> Mapping[str, MetadataValue]:
 def _shorter(title: str, headings: tuple[Heading, ...]) -> str:
     """Take the first top heading for title if the title element only adds the site's name to it."""
     heading = next((h.title for h in headings if h.level == 1), "")
-    return heading if heading in title or not title else title
+    return heading if heading and (heading in title or not title) else title
 
 
 def _drop_unseen(page: lxml.html.HtmlElement) -> None:
@@ -92,6 +97,10 @@ def _is_unseen(element: lxml.html.HtmlElement) -> bool:
         return False
     if tag in _UNSEEN or role in _UNSEEN_ROLES or element.get("hidden") is not None:
         return True
+    if element.get("class") in _UNSEEN_CLASSES:
+        return True
+    if tag in _LISTS and next(element.iterancestors("header", "footer"), None) is not None:
+        return True  # a menu, whatever it is called
     if element.get("aria-hidden") == "true" or _HIDDEN_STYLE.search(element.get("style") or ""):
         return True
     if tag in _PAGE_FRAME:

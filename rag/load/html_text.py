@@ -18,7 +18,10 @@ _BLOCKS = {
     *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li", "main", "p", "pre"),
     *("section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", *_HEADINGS, *_LISTS),
 }
-_ARRANGING = "@role='presentation' or .//table or .//pre or .//blockquote or .//*[self::h1 or self::h2 or self::h3]"
+_ARRANGING = (
+    "@role='presentation' or .//table or .//pre[contains(., '\n')] or .//blockquote"
+    " or .//*[self::h1 or self::h2 or self::h3]"
+)
 _WHITE = re.compile(r"[ \t\n\r\f\xa0]+")
 _EXPONENT = re.compile(r"[-+−]?(\d+|[A-Za-z])")
 _INDENT = "  "

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _PACKAGES = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-m", "rag.load.child")
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
 _PATIENCE = 2
 """The child ends itself at the time limit; a child that cannot is killed at this multiple of it."""
 _ANSWER_BYTES_PER_CHARACTER = 16
@@ -254,13 +255,16 @@ class _Child:
 
     def _cause_of_death(self) -> str:
         """Say what ended the process, in the file's terms."""
-        self._process.kill()
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
         if self._timed_out.is_set() or (sys.platform != "win32" and status == -signal.SIGALRM):
             return f"takes longer to read than the limit of {self._limits.seconds:g} s."
         cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        memory = f"{self._limits.memory_bytes / 2**20:g} MiB"
-        return f"stopped the process that reads files ({cause}): it is damaged, or needs more memory than {memory}."
+        memory = f"{self._limits.memory_bytes / 2**20:g} MiB of memory"
+        return f"stopped the process that reads files ({cause}): it is damaged, or needs more than {memory}."
 
 
 def _has_room(under_way: deque[_Job | Outcome]) -> bool:

@@ -25,12 +25,13 @@ _LINE_END_HYPHEN = re.compile(r"(\w?)[\x02\ufffe](?:\r?\n)?(\w?)")
 """PDFium's mark for a hyphen at the end of a line; the lines around it are joined already."""
 _SOFT_HYPHEN = re.compile(r"\xad(?:\r?\n)?")
 _TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
-_NO_TITLE = re.compile(
-    r"(untitled|\(?anonymous\)?|unknown|title|document\d*|powerpoint presentation|microsoft (word|excel|powerpoint).*"
+_FILLED_IN = re.compile(
+    r"(untitled|\(?(anonymous|unspecified|unknown)\)?|title|document\d*|powerpoint presentation"
+    r"|microsoft (word|excel|powerpoint).*"
     r"|.*\.(docx?|od[tps]|pptx?|xlsx?|rtf|tex|dvi|indd|qxd|pub|pdf|png|jpe?g|tiff?|html?))?",
     re.IGNORECASE,
 )
-"""Titles that programs fill in by themselves."""
+"""What programs fill in by themselves, and nothing."""
 _DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
 _FIELDS = {"Author": "author", "Subject": "subject", "Keywords": "keywords"}
 _TITLE_CHARACTERS = 3000
@@ -93,7 +94,7 @@ def _join(match: re.Match[str]) -> str:
 def _title(document: pdfium.PdfDocument) -> str:
     """Return the title that the file gives itself, else what stands in large letters on its first page."""
     title = one_line(document.get_metadata_value("Title"))
-    if not _NO_TITLE.fullmatch(title):
+    if not _FILLED_IN.fullmatch(title):
         return title
     try:
         with closing(document[0]) as page, closing(page.get_textpage()) as text_page:
@@ -146,7 +147,8 @@ def _metadata(document: pdfium.PdfDocument) -> dict[str, MetadataValue]:
     """Return what the file says of itself."""
     fields: dict[str, MetadataValue] = {}
     for key, name in _FIELDS.items():
-        if value := one_line(document.get_metadata_value(key)):
+        value = one_line(document.get_metadata_value(key))
+        if not _FILLED_IN.fullmatch(value):
             fields[name] = value
     if created := _DATE.match(document.get_metadata_value("CreationDate")):
         fields["created"] = "-".join(created.groups())

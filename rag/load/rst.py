@@ -16,6 +16,7 @@ from rag.types import Heading
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*")
 _SURE_LENGTH = 4
+_LONGEST_TITLE = 1000
 _LOWEST_LEVEL = 6
 _MARKUP = (
     (re.compile(r":[A-Za-z][\w:+.-]*:`[!~]?([^`]*)`"), r"\1"),
@@ -59,7 +60,9 @@ def _offsets(text: str) -> list[int]:
 
 def _is_title(title: str, underline: str, overlined: bool) -> bool:
     """Tell whether a line can be the title above an underline."""
-    if len(underline) < min(len(title), _SURE_LENGTH) or title.startswith(".. ") or _ADORNMENT.fullmatch(title):
+    if len(underline) < min(len(title), _SURE_LENGTH) or len(title) > _LONGEST_TITLE:
+        return False
+    if title.startswith(".. ") or _ADORNMENT.fullmatch(title):
         return False
     return overlined or not title[0].isspace()
 

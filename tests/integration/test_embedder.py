@@ -47,7 +47,8 @@ def test_embedder_keeps_the_order_of_a_large_batch(embedder: SentenceTransformer
 
 def test_embedder_returns_no_vectors_for_no_texts(embedder: SentenceTransformerEmbedder) -> None:
     vectors = embedder.embed([])
-    assert (vectors.shape, vectors.dtype) == ((0, embedder.dim), np.float32)
+    assert vectors.shape == (0, embedder.dim)
+    assert vectors.dtype == np.float32
 
 
 def test_embedder_embeds_a_question_like_a_passage_without_prefixes(embedder: SentenceTransformerEmbedder) -> None:

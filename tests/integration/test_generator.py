@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, LoraModel, set_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from models.adapters import WEIGHTS
 from models.base import InputError, Message, ModelError, SamplingParams, Token
 from models.generator import TransformersGenerator
-from models.store import Model
-from tests.fakes import write_tiny_generator
+from models.store import Model, locate
+from tests.fakes import write_tiny_adapter, write_tiny_generator
 
 _PROMPTS = ["hello", "Who may read?", "中文 😀 naïve", "x", "badge"]
 _GREEDY = SamplingParams(max_tokens=40)
@@ -275,3 +280,122 @@ def test_generator_refuses_a_model_with_missing_weights(tmp_path: Path) -> None:
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "num_hidden_layers": 3}))
     with pytest.raises(ModelError, match=r"lacks \d+ weights, for example model\.layers\.2"):
         TransformersGenerator(_model(directory), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def adapted(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> TransformersGenerator:
+    """Two adapters resident, one under a name that PEFT itself could not carry."""
+    home = tmp_path_factory.mktemp("adapters")
+    adapters = [
+        write_tiny_adapter(home / name, _model(directory), seed) for seed, name in enumerate(["v1.keys", "terse"])
+    ]
+    return TransformersGenerator(_model(directory), device="cpu", adapters=adapters)
+
+
+def test_generator_lists_its_adapters(generator: TransformersGenerator, adapted: TransformersGenerator) -> None:
+    assert generator.adapters == ()
+    assert adapted.adapters == ("terse", "v1.keys")
+
+
+def test_generator_answers_with_the_adapter_asked_for_and_leaves_the_base_alone(
+    generator: TransformersGenerator, adapted: TransformersGenerator
+) -> None:
+    base = _answer(generator, "x")
+    assert _answer(adapted, "x") == base
+    terse, other = _answer(adapted, "x", adapter="terse"), _answer(adapted, "x", adapter="v1.keys")
+    assert len({tuple(_ids(tokens)) for tokens in (base, terse, other)}) == 3
+    assert _answer(adapted, "x") == base
+    assert _answer(adapted, "x", adapter="terse") == terse
+
+
+def test_generator_computes_with_an_adapter_what_merged_weights_compute(
+    adapted: TransformersGenerator, directory: Path, tmp_path: Path
+) -> None:
+    adapter = write_tiny_adapter(tmp_path / "terse", _model(directory), seed=1)
+    network = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True, dtype=torch.float32)
+    config = LoraConfig.from_pretrained(str(adapter.directory))
+    lora = LoraModel(network, config, "default")
+    set_peft_model_state_dict(network, load_file(adapter.directory / WEIGHTS))
+    merged = lora.merge_and_unload()
+    tokens = _answer(adapted, "x", adapter="terse")
+    prompt = adapted.token_ids("<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n")
+    with torch.inference_mode():
+        logits = merged(torch.tensor([prompt + _ids(tokens)])).logits[0, len(prompt) - 1 : -1]
+    assert logits.argmax(dim=-1).tolist() == _ids(tokens)
+
+
+def test_generator_refuses_an_unknown_adapter(generator: TransformersGenerator, adapted: TransformersGenerator) -> None:
+    with pytest.raises(ModelError, match=r"no adapter 'formal' is loaded for 'tiny'; loaded: terse, v1\.keys"):
+        adapted.stream(_ask("x"), _GREEDY, adapter="formal")
+    with pytest.raises(ModelError, match="no adapter 'formal' is loaded for 'tiny'; loaded: none"):
+        generator.stream(_ask("x"), _GREEDY, adapter="formal")
+
+
+def test_generator_wraps_nothing_without_adapters(generator: TransformersGenerator) -> None:
+    assert not any(isinstance(module, BaseTunerLayer) for module in generator._network.modules())
+
+
+def test_generator_loads_an_adapter_while_it_serves(directory: Path, tmp_path: Path) -> None:
+    generator = TransformersGenerator(_model(directory), device="cpu")
+    before = _answer(generator, "x")
+    adapter = write_tiny_adapter(tmp_path / "terse", _model(directory))
+    generator.load_adapter(adapter)
+    assert _answer(generator, "x") == before
+    assert _answer(generator, "x", adapter="terse") != before
+    with pytest.raises(ModelError, match="an adapter 'terse' is loaded already"):
+        generator.load_adapter(adapter)
+
+
+def test_generator_refuses_an_adapter_of_another_model(directory: Path, tmp_path: Path) -> None:
+    other = replace(_model(directory), weights_hash="1" * 64)
+    with pytest.raises(ModelError, match=r"The adapter 'terse' does not fit.*it was trained on"):
+        TransformersGenerator(_model(directory), "cpu", [write_tiny_adapter(tmp_path / "terse", other)])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("bias", "all", "changes the base model's own weights"),
+        ("init_lora_weights", "pissa", "changes the base model's own weights"),
+        ("alora_invocation_tokens", [1, 2], "is an activated LoRA"),
+        ("r", 8, "does not fit 'tiny'.*size mismatch"),
+        ("target_modules", ["q_proj"], "does not fit 'tiny': 24 weights are missing or have no place"),
+        ("target_modules", ["nowhere"], "does not fit 'tiny'.*not found"),
+    ],
+)
+def test_generator_refuses_an_adapter_that_is_not_a_plain_lora_of_its_model(
+    directory: Path, tmp_path: Path, setting: str, value: object, message: str
+) -> None:
+    adapter = write_tiny_adapter(tmp_path / "terse", _model(directory))
+    path = adapter.directory / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), setting: value}))
+    signed = {**adapter.files, path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    generator = TransformersGenerator(_model(directory), device="cpu")
+    before = _answer(generator, "x")
+    with pytest.raises(ModelError, match=message):
+        generator.load_adapter(replace(adapter, files=signed))
+    assert generator.adapters == ()
+    assert _answer(generator, "x") == before
+    generator.load_adapter(write_tiny_adapter(tmp_path / "sound", _model(directory)))
+    assert _answer(generator, "x") == before
+
+
+@pytest.fixture(scope="module")
+def default() -> TransformersGenerator:
+    return TransformersGenerator(locate("smollm2-135m-instruct", "generator"), device="cpu")
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("question", ["What is the capital of France?", "Repeat exactly: 你好，世界 🙂 naïve"])
+def test_default_generator_agrees_with_transformers_own_loop(default: TransformersGenerator, question: str) -> None:
+    ids, text = _reference(locate("smollm2-135m-instruct", "generator").directory, question, 24)
+    tokens = _answer(default, question, replace(_GREEDY, max_tokens=24))
+    assert _ids(tokens) == ids
+    assert _text(tokens) == text
+
+
+@pytest.mark.weights
+def test_default_generator_answers_and_stops_by_itself(default: TransformersGenerator) -> None:
+    tokens = _answer(default, "What is the capital of France?", replace(_GREEDY, max_tokens=64))
+    assert "Paris" in _text(tokens)
+    assert tokens[-1].finish_reason == "stop"

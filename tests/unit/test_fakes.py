@@ -64,14 +64,15 @@ def test_scripted_generator_stops_when_closed() -> None:
 
 
 def test_scripted_generator_waits_at_its_gate() -> None:
-    generator = ScriptedGenerator(["one two three"], gate=Event())
+    gate = Event()
+    generator = ScriptedGenerator(["one two three"], gate=gate)
     stream = generator.stream(_ASK, SamplingParams())
     next(stream)
     reader = Thread(target=lambda: list(stream))
     reader.start()
     reader.join(timeout=0.2)
     assert generator.steps == 1
-    generator.gate.set()
+    gate.set()
     reader.join(timeout=10)
     assert generator.steps == 4
 

@@ -1,0 +1,65 @@
+"""The page's files, read once; a request's path is looked up among them and never joined to a directory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from rag.api.errors import missing
+
+STATIC_PREFIX = "/web/"
+
+_INDEX = "index.html"
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+def page_router() -> APIRouter:
+    """Return the routes of the page, with its files in memory."""
+    files = _read_files()
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def index(request: Request) -> Response:
+        return _respond(request, files[_INDEX])
+
+    @router.get(STATIC_PREFIX + "{name}")
+    def static(request: Request, name: str) -> Response:
+        if name not in files:
+            raise missing("there is no such file.")
+        return _respond(request, files[name])
+
+    return router
+
+
+def _read_files() -> dict[str, _File]:
+    files = {}
+    for entry in (resources.files("rag") / "web").iterdir():
+        suffix = entry.name[entry.name.rfind(".") :]
+        if suffix in _MEDIA_TYPES:
+            content = entry.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
+            files[entry.name] = _File(content, _MEDIA_TYPES[suffix], tag)
+    return files
+
+
+def _respond(request: Request, file: _File) -> Response:
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == file.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)

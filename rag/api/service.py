@@ -1,0 +1,131 @@
+"""What every endpoint works with: the open workspace, who may use it, the generation queue, the counters."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from rag.access import Access, Principal
+from rag.api.errors import missing
+from rag.api.metrics import Metrics
+from rag.knowledge_base import KnowledgeBase
+from rag.store.records import CollectionInfo
+from rag.worker import GenerationWorker
+from rag.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """
+    The state of one running server.
+
+    Args:
+        workspace: the open data directory with its models.
+        access: who may use it.
+
+    Attributes:
+        worker: the generation queue.
+        metrics: the counters.
+        failure: why the models could not be loaded, once that is known.
+    """
+
+    def __init__(self, workspace: Workspace, access: Access) -> None:
+        self.workspace = workspace
+        self.access = access
+        self.worker = GenerationWorker(workspace.settings.server.queue_length)
+        self.metrics = Metrics(lambda: self.worker.waiting)
+        self.failure: Exception | None = None
+        self.started = time.time()
+        self._loaded = threading.Event()
+        self._draining = False
+
+    @property
+    def state(self) -> str:
+        """``loading``, ``ready`` or ``stopping``."""
+        if self._draining:
+            return "stopping"
+        return "ready" if self._loaded.is_set() else "loading"
+
+    def load_models(self, on_done: Callable[[], None] = lambda: None) -> threading.Thread:
+        """
+        Load both models in a thread, and be ready then.
+
+        Args:
+            on_done: called at the end in that thread, also after a failure.
+        """
+        thread = threading.Thread(target=self._load_models, args=(on_done,), name="loading", daemon=True)
+        thread.start()
+        return thread
+
+    def _load_models(self, on_done: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        models = self.workspace.models
+        try:
+            _ = models.embedder, models.generator
+            self._loaded.set()
+            logger.info("models loaded, %.2f s", time.perf_counter() - started)
+        except Exception as error:
+            self.failure = error
+        on_done()
+
+    async def drain(self) -> None:
+        """Stop being ready, and finish the answers that were accepted, within the configured time."""
+        self._draining = True
+        await self.worker.drain(self.workspace.settings.server.drain_s)
+
+    # What follows looks names up, so that a wrong one is a 404 before any work is done.
+
+    def collection_info(self, name: str) -> CollectionInfo:
+        """
+        Return what a collection holds.
+
+        Raises:
+            ApiError: there is none of that name (404).
+        """
+        for info in self.workspace.collections():
+            if info.name == name:
+                return info
+        raise missing(f"there is no collection {name!r}; GET /api/collections lists them.", "collection_not_found")
+
+    def collection(self, name: str) -> KnowledgeBase:
+        """
+        Return a collection.
+
+        Raises:
+            ApiError: there is none of that name (404).
+            StoreError: it was built with another embedder.
+        """
+        return self.workspace.collection(self.collection_info(name).name)
+
+    def require_adapter(self, name: str | None) -> None:
+        """
+        Check that an adapter is loaded; None stands for the base model.
+
+        Raises:
+            ApiError: there is none of that name (404).
+        """
+        known = self.workspace.models.generator.adapters
+        if name is not None and name not in known:
+            raise missing(
+                f"there is no adapter {name!r}; loaded are: {', '.join(known) or 'none'}.", "adapter_not_found"
+            )
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+PrincipalDep = Annotated[Principal, Depends(_principal)]

@@ -1,0 +1,250 @@
+"""
+The generation queue: one thread runs the model, one answer after another, and shares it fairly.
+
+Parallel decoding buys nothing where prefill fills all cores, so there is one slot and a bounded queue: round robin over
+principals, first come first served within one, and a request is counted before any work is done for it. Answers travel
+to the event loop piece by piece; whoever stops listening frees the slot before the model's next token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from rag.answer import AnswerStream
+from rag.types import Answer
+
+logger = logging.getLogger(__name__)
+
+_FIRST_GUESS_S = 5.0
+_MEMORY = 0.8
+_LONGEST_RETRY_S = 60
+_LAST_TOKEN_S = 5.0
+
+
+class QueueFull(Exception):
+    """
+    No further request fits in; nothing was done for it.
+
+    Attributes:
+        retry_after_s: when a place is likely to be free, whole seconds.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"all places in the queue are taken; try again in about {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
+class Draining(Exception):
+    """The server is shutting down: it takes no further request, or gave one up."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down; ask again when it is back.")
+
+
+class Cancelled(Exception):
+    """Nobody waits for this answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many requests will be served before this one, the running one included."""
+
+    ahead: int
+
+
+class Job:
+    """
+    A request for an answer, in the queue or running; made by :meth:`GenerationWorker.submit`.
+
+    Attributes:
+        principal: whose it is.
+        queued_s: seconds that it waited for its turn; 0 before.
+    """
+
+    def __init__(self, principal: str, make: Callable[[], AnswerStream], worker: GenerationWorker) -> None:
+        self.principal = principal
+        self.queued_s = 0.0
+        self._make = make
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._outcomes: asyncio.Queue[Waiting | str | Answer | Exception] = asyncio.Queue()
+        self._submitted = time.perf_counter()
+        self._given_up: Exception | None = None
+
+    async def next(self) -> Waiting | str | Answer:
+        """
+        Return what comes next: places in the queue, then pieces of text, at last the Answer.
+
+        Raises:
+            Draining: the server gave the request up.
+            Exception: whatever making the answer raised.
+        """
+        outcome = await self._outcomes.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def cancel(self) -> None:
+        """Give the request up: a waiting one leaves the queue at once, a running one stops before its next token."""
+        self._worker.give_up(self, Cancelled())
+
+    def stop(self, reason: Exception) -> None:
+        """Make the worker stop before the next token; the listener, if there is one, gets ``reason``."""
+        self._given_up = self._given_up or reason
+
+    def tell(self, outcome: Waiting | str | Answer | Exception) -> None:
+        """Hand something to the event loop, from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._outcomes.put_nowait, outcome)
+        except RuntimeError:  # the loop is closed, so nobody listens
+            self.stop(Cancelled())
+
+    def run(self) -> None:
+        """Make the answer; called by the worker's thread, which both creates and iterates the stream."""
+        self.queued_s = time.perf_counter() - self._submitted
+        try:
+            if self._given_up is None:
+                self._stream()
+            if self._given_up is not None:
+                self.tell(self._given_up)
+        except Exception as error:
+            self.tell(error)
+
+    def _stream(self) -> None:
+        with closing(self._make()) as stream:
+            for outcome in stream:
+                if self._given_up is not None:
+                    return
+                self.tell(outcome)
+                if isinstance(outcome, Answer):
+                    return
+        raise ValueError("the stream ended without an Answer")
+
+
+class GenerationWorker:
+    """
+    One thread, and the queue in front of it.
+
+    Args:
+        length: how many requests may wait. Beyond it a principal that has none waiting gets one in, so that nobody can
+            shut the others out.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._changed = threading.Condition()
+        self._queues: dict[str, deque[Job]] = {}
+        self._running: Job | None = None
+        self._draining = False
+        self._stopped = False
+        self._seconds = _FIRST_GUESS_S
+        self._thread = threading.Thread(target=self._work, name="generation", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait, the running one not counted."""
+        return sum(len(queue) for queue in list(self._queues.values()))
+
+    def submit(self, principal: str, make: Callable[[], AnswerStream]) -> Job:
+        """
+        Queue a request; call it on the event loop.
+
+        Args:
+            principal: whose request it is.
+            make: begins the answer; called, and its stream iterated, in the worker's thread.
+
+        Raises:
+            QueueFull: there is no place for it.
+            Draining: the server is shutting down.
+        """
+        with self._changed:
+            if self._draining:
+                raise Draining
+            if self.waiting >= self._length and principal in self._queues:
+                raise QueueFull(min(_LONGEST_RETRY_S, math.ceil(self._seconds)))
+            job = Job(principal, make, self)
+            self._queues.setdefault(principal, deque()).append(job)
+            self._tell_places()
+            self._changed.notify_all()
+        return job
+
+    def give_up(self, job: Job, reason: Exception) -> None:
+        """Take a request out of the queue, or stop it if it runs."""
+        with self._changed:
+            job.stop(reason)
+            queue = self._queues.get(job.principal)
+            if queue and job in queue:
+                queue.remove(job)
+                if not queue:
+                    del self._queues[job.principal]
+                job.tell(reason)
+                self._tell_places()
+                self._changed.notify_all()
+
+    async def drain(self, timeout_s: float) -> None:
+        """
+        Accept nothing more, finish what was accepted, and stop the thread.
+
+        Args:
+            timeout_s: after this time, what is not finished gets :class:`Draining`.
+        """
+        with self._changed:
+            self._draining = True
+        await asyncio.to_thread(self._finish, timeout_s)
+
+    def _finish(self, timeout_s: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._running is None and not self._queues, timeout_s)
+            left = [*chain.from_iterable(self._queues.values()), *([self._running] if self._running else [])]
+            for job in left:
+                self.give_up(job, Draining())
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(_LAST_TOKEN_S)
+        logger.info("generation stopped, %d requests given up", len(left))
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            started = time.perf_counter()
+            job.run()
+            took = time.perf_counter() - started
+            with self._changed:
+                self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
+                self._running = None
+                self._changed.notify_all()
+
+    def _next(self) -> Job | None:
+        """Wait for work and take the next request of the principal whose turn it is; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queues or self._stopped)
+            if not self._queues:
+                return None
+            principal = next(iter(self._queues))
+            queue = self._queues.pop(principal)
+            job = queue.popleft()
+            if queue:
+                self._queues[principal] = queue  # again at the end: the others come first
+            self._running = job
+            self._tell_places()
+        return job
+
+    def _tell_places(self) -> None:
+        """Tell every waiting request how many are served before it."""
+        rounds = zip_longest(*self._queues.values())
+        order = [job for job in chain.from_iterable(rounds) if job is not None]
+        for place, job in enumerate(order):
+            job.tell(Waiting(place + (self._running is not None)))
