@@ -58,7 +58,7 @@ class Adapter:
         files: SHA-256 of the PEFT files, by name.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     directory: Path

@@ -49,9 +49,10 @@ class Detokenizer:
     """
     Turns a growing list of tokens into text, a piece for every token.
 
-    The pieces joined are exactly the decoded list. Only the tokens since the last piece, and those of that piece as
-    context, are decoded each time: what a token adds may depend on its neighbour (a space, half a character), never on
-    the whole answer, so a long answer costs no more per token than a short one.
+    The pieces joined are exactly the decoded list, where its bytes are valid text (a byte-fallback tokenizer marks
+    others as wrong afterwards, when they may already have been shown). Only the tokens since the last piece, and those
+    of that piece as context, are decoded each time: what a token adds may depend on its neighbour (a space, half a
+    character), never on the whole answer, so a long answer costs no more per token than a short one.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:

@@ -117,6 +117,6 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 def _unreachable(error: Exception) -> str:
     return (
-        f"The model hub cannot be used ({type(error).__name__}). Check the network connection, the proxy, HF_ENDPOINT "
-        "and HF_HUB_OFFLINE, and run the command again: a download continues where it broke off."
+        f"The model hub cannot be used ({type(error).__name__}). Check the network connection, the proxy, HF_ENDPOINT, "
+        "HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, and run it again: a download continues where it broke off."
     )

@@ -9,17 +9,25 @@ and they are labelled as computed. Words are compared as the lexical index sees 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rag.index.lexical import words
 from rag.types import Citation, Document, Hit
+
+MIN_WORDS = 3
+"""A heading or a remnant of fewer words backs nothing, unless its source holds nothing else."""
 
 MIN_SUPPORT = 0.5
 """Share of a claim's words that a sentence must hold before it is cited for a claim without a marker."""
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*(?:\s+|$)|\n+")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*(?:\s+|$)"  # a full stop, and the markers behind it
+    r"|\n\s*\n|\n(?=\s*(?:[-*•|#]|\d+[.)]\s))"  # a new paragraph, list item, table row or heading
+)
+"""Where a sentence ends. A single line break is none: lines of a PDF break anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
         hits: the sources in the order of their numbers.
         documents: the hits' documents, by row.
     """
-    sources = [list(_sentences(hit)) for hit in hits]
+    sources = [_sentences(hit, documents[hit.document_id]) for hit in hits]
     marked = bool(_MARKER.search(answer))
     found: dict[tuple[int, int], Citation] = {}
     for claim, numbers in _claims(answer):
@@ -97,15 +105,23 @@ def _claims(answer: str) -> list[tuple[str, list[int]]]:
     return claims
 
 
-def _sentences(hit: Hit) -> Iterator[_Sentence]:
-    """Yield the sentences of a hit."""
-    text, offset, start = hit.chunk.text, hit.chunk.start, 0
-    for end in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
+def _sentences(hit: Hit, document: Document) -> list[_Sentence]:
+    """Return the sentences of a hit that can back a claim."""
+    text, offset = hit.chunk.text, hit.chunk.start
+    cuts = {0, len(text), *(match.end() for match in _SENTENCE_END.finditer(text))}
+    for heading in document.headings:
+        if offset <= heading.start < hit.chunk.end:
+            line_end = document.text.find("\n", heading.start, hit.chunk.end)
+            cuts |= {heading.start - offset, (hit.chunk.end if line_end < 0 else line_end) - offset}
+    found = []
+    for start, end in pairwise(sorted(cuts)):
         stripped = text[start:end].strip()
         if stripped:
             begin = offset + start + text[start:end].index(stripped)
-            yield _Sentence(begin, begin + len(stripped), frozenset(words(stripped)))
-        start = end
+            found.append(_Sentence(begin, begin + len(stripped), frozenset(words(stripped))))
+    titles = {heading.start for heading in document.headings}
+    telling = [sentence for sentence in found if len(sentence.words) >= MIN_WORDS and sentence.start not in titles]
+    return telling or found
 
 
 def _best_sentence(

@@ -209,7 +209,7 @@ class KnowledgeBase:
             InputError: the question is empty, or too long for the model's context.
             ModelError: the adapter is unknown.
         """
-        settings = self._settings.answer
+        settings, generator = self._settings.answer, self._models.generator
         asked = Question(
             text=question,
             history=tuple(history),
@@ -217,11 +217,7 @@ class KnowledgeBase:
             params=params or SamplingParams(max_tokens=settings.max_tokens),
             arrived=time.perf_counter(),
         )
+        hits = self.search(question, settings.passages, where=where)
         return answer_from(
-            asked,
-            self.search(question, settings.passages, where=where),
-            collection=self.name,
-            generator=self._models.generator,
-            settings=settings,
-            read=self.document,
+            asked, hits, collection=self.name, generator=generator, settings=settings, read=self.document
         )

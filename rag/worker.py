@@ -30,7 +30,7 @@ _LONGEST_RETRY_S = 60
 _LAST_TOKEN_S = 5.0
 
 
-class QueueFull(Exception):
+class QueueFullError(Exception):
     """
     No further request fits in; nothing was done for it.
 
@@ -43,14 +43,14 @@ class QueueFull(Exception):
         self.retry_after_s = retry_after_s
 
 
-class Draining(Exception):
+class DrainingError(Exception):
     """The server is shutting down: it takes no further request, or gave one up."""
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down; ask again when it is back.")
 
 
-class Cancelled(Exception):
+class GivenUpError(Exception):
     """Nobody waits for this answer any more."""
 
 
@@ -85,7 +85,7 @@ class Job:
         Return what comes next: places in the queue, then pieces of text, at last the Answer.
 
         Raises:
-            Draining: the server gave the request up.
+            DrainingError: the server gave the request up.
             Exception: whatever making the answer raised.
         """
         outcome = await self._outcomes.get()
@@ -95,7 +95,7 @@ class Job:
 
     def cancel(self) -> None:
         """Give the request up: a waiting one leaves the queue at once, a running one stops before its next token."""
-        self._worker.give_up(self, Cancelled())
+        self._worker.give_up(self, GivenUpError())
 
     def stop(self, reason: Exception) -> None:
         """Make the worker stop before the next token; the listener, if there is one, gets ``reason``."""
@@ -106,7 +106,7 @@ class Job:
         try:
             self._loop.call_soon_threadsafe(self._outcomes.put_nowait, outcome)
         except RuntimeError:  # the loop is closed, so nobody listens
-            self.stop(Cancelled())
+            self.stop(GivenUpError())
 
     def run(self) -> None:
         """Make the answer; called by the worker's thread, which both creates and iterates the stream."""
@@ -145,6 +145,7 @@ class GenerationWorker:
         self._queues: dict[str, deque[Job]] = {}
         self._running: Job | None = None
         self._draining = False
+        self._hurrying = False
         self._stopped = False
         self._seconds = _FIRST_GUESS_S
         self._thread = threading.Thread(target=self._work, name="generation", daemon=True)
@@ -167,14 +168,14 @@ class GenerationWorker:
             make: begins the answer; called, and its stream iterated, in the worker's thread.
 
         Raises:
-            QueueFull: there is no place for it.
-            Draining: the server is shutting down.
+            QueueFullError: there is no place for it.
+            DrainingError: the server is shutting down.
         """
         with self._changed:
             if self._draining:
-                raise Draining
+                raise DrainingError
             if self.waiting >= self._length and principal in self._queues:
-                raise QueueFull(min(_LONGEST_RETRY_S, math.ceil(self._seconds)))
+                raise QueueFullError(min(_LONGEST_RETRY_S, math.ceil(self._seconds)))
             job = Job(principal, make, self)
             self._queues.setdefault(principal, deque()).append(job)
             self._tell_places()
@@ -199,18 +200,24 @@ class GenerationWorker:
         Accept nothing more, finish what was accepted, and stop the thread.
 
         Args:
-            timeout_s: after this time, what is not finished gets :class:`Draining`.
+            timeout_s: after this time, what is not finished gets :class:`DrainingError`.
         """
         with self._changed:
             self._draining = True
         await asyncio.to_thread(self._finish, timeout_s)
 
+    def hurry(self) -> None:
+        """End a running :meth:`drain` now: what is not finished gets :class:`DrainingError`."""
+        with self._changed:
+            self._hurrying = True
+            self._changed.notify_all()
+
     def _finish(self, timeout_s: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._running is None and not self._queues, timeout_s)
+            self._changed.wait_for(lambda: self._hurrying or not (self._running or self._queues), timeout_s)
             left = [*chain.from_iterable(self._queues.values()), *([self._running] if self._running else [])]
             for job in left:
-                self.give_up(job, Draining())
+                self.give_up(job, DrainingError())
             self._stopped = True
             self._changed.notify_all()
         if self._thread.ident is not None:

@@ -31,9 +31,7 @@ def sign_in(
     except AccessError:
         return RedirectResponse(REFUSED, 303)
     response = RedirectResponse("/", 303)
-    response.set_cookie(
-        session_cookie(service), session, max_age=SESSION_S, path="/", httponly=True, samesite="strict"
-    )
+    response.set_cookie(session_cookie(service), session, max_age=SESSION_S, path="/", httponly=True, samesite="strict")
     return response
 
 

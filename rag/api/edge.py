@@ -124,11 +124,12 @@ class Edge:
 def _check_origin(method: str, headers: Headers, principal: Principal | None) -> None:
     """Refuse what a browser sends on behalf of another website."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    by_cookie = principal is not None and principal.by_cookie
     foreign = origin is not None and origin != f"http://{headers['host']}"
     if method not in _SAFE_METHODS:
         # Browsers send Origin with every unsafe request, so a cookie without one is no browser's.
-        foreign |= site not in (None, "same-origin") or (origin is None and principal is not None and principal.by_cookie)
-    elif principal is not None and principal.by_cookie:
+        foreign |= site not in (None, "same-origin") or (by_cookie and origin is None)
+    elif by_cookie:
         foreign |= site not in (None, "same-origin", "none")
     if foreign:
         raise ApiError(403, "requests from other websites are refused.", "access_error", "foreign_origin")

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from models.base import AccessError, ConfigError, HomegroundError, InputError, ModelError, StoreError
-from rag.worker import Draining, QueueFull
+from rag.worker import DrainingError, QueueFullError
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ def as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, HTTPException):
         return ApiError(error.status_code, str(error.detail), "http_error", headers=error.headers)
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFullError):
         return busy(429, str(error), "queue_full", error.retry_after_s)
-    if isinstance(error, Draining):
+    if isinstance(error, DrainingError):
         return busy(503, str(error), "shutting_down", DRAIN_RETRY_S)
     for kind, (status, name) in _STATUS.items():
         if isinstance(error, kind):
@@ -119,7 +119,7 @@ def install(app: FastAPI) -> None:
         return await handle(request, ApiError(422, "; ".join(lines), param=param, code="invalid_value"))
 
     app.add_exception_handler(RequestValidationError, handle_validation)
-    for kind in (HTTPException, HomegroundError, QueueFull, Draining):
+    for kind in (HTTPException, HomegroundError, QueueFullError, DrainingError):
         app.add_exception_handler(kind, handle)
 
 

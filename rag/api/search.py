@@ -151,7 +151,7 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
 
 
 def answer_object(answer: Answer, job: Job) -> dict[str, Any]:
-    """Return an answer as JSON: what ``rag.ask --json`` prints, the passages that were looked at, the time in the queue."""
+    """Return an answer as JSON: what ``rag.ask --json`` prints, the passages looked at, the time in the queue."""
     shown = as_object(answer)
     shown["timings"]["queued_s"] = job.queued_s
     return shown | {"hits": [hit_object(hit) for hit in answer.hits]}

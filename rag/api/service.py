@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+import anyio
+import anyio.to_thread
 from fastapi import Depends, Request
 
 from rag.access import Access, Principal
@@ -15,10 +17,15 @@ from rag.api.errors import missing
 from rag.api.metrics import Metrics
 from rag.knowledge_base import KnowledgeBase
 from rag.store.records import CollectionInfo
-from rag.worker import GenerationWorker
+from rag.worker import GenerationWorker, QueueFullError
 from rag.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+HEAVY_AT_ONCE = 2
+HEAVY_RETRY_S = 10
+
+T = TypeVar("T")
 
 
 class Service:
@@ -42,6 +49,7 @@ class Service:
         self.metrics = Metrics(lambda: self.worker.waiting)
         self.failure: Exception | None = None
         self.started = time.time()
+        self._heavy = anyio.CapacityLimiter(HEAVY_AT_ONCE)
         self._loaded = threading.Event()
         self._draining = False
 
@@ -52,32 +60,38 @@ class Service:
             return "stopping"
         return "ready" if self._loaded.is_set() else "loading"
 
-    def load_models(self, on_done: Callable[[], None] = lambda: None) -> threading.Thread:
-        """
-        Load both models in a thread, and be ready then.
+    def start(self) -> None:
+        """Start the generation queue, and load both models in a thread; the server is ready once they are there."""
+        self.worker.start()
+        threading.Thread(target=self._load_models, name="loading", daemon=True).start()
 
-        Args:
-            on_done: called at the end in that thread, also after a failure.
-        """
-        thread = threading.Thread(target=self._load_models, args=(on_done,), name="loading", daemon=True)
-        thread.start()
-        return thread
-
-    def _load_models(self, on_done: Callable[[], None]) -> None:
+    def _load_models(self) -> None:
         started = time.perf_counter()
         models = self.workspace.models
         try:
             _ = models.embedder, models.generator
-            self._loaded.set()
-            logger.info("models loaded, %.2f s", time.perf_counter() - started)
         except Exception as error:
             self.failure = error
-        on_done()
+            return
+        self._loaded.set()
+        logger.info("models loaded, %.2f s", time.perf_counter() - started)
 
     async def drain(self) -> None:
         """Stop being ready, and finish the answers that were accepted, within the configured time."""
         self._draining = True
         await self.worker.drain(self.workspace.settings.server.drain_s)
+
+    async def work(self, function: Callable[[], T]) -> T:
+        """
+        Run what takes all cores (embedding, parsing) in a thread: two at once, the others wait without a thread.
+
+        Raises:
+            QueueFullError: too many wait already.
+        """
+        waiting = self._heavy.statistics().tasks_waiting
+        if waiting >= self.workspace.settings.server.queue_length:
+            raise QueueFullError(HEAVY_RETRY_S)
+        return await anyio.to_thread.run_sync(function, limiter=self._heavy)
 
     # What follows looks names up, so that a wrong one is a 404 before any work is done.
 

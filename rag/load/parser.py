@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Self
 
 from models.base import HomegroundError, InputError
@@ -72,9 +72,7 @@ class Parser:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -151,10 +149,11 @@ class Parser:
                     return
                 job = under_way.popleft()
                 yield job if isinstance(job, Outcome) else Outcome(job.source, self._receive(job, under_way))
+        except BaseException:  # also when the caller takes no more: answers to come must not be taken for later ones
+            self.close()
+            raise
         finally:
             self._busy = False
-            if under_way:  # given up half-way: answers still to come must not be taken for those to other files
-                self.close()
 
     def _send(self, job: _Job | Outcome) -> None:
         if isinstance(job, _Job):

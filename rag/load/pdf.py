@@ -7,7 +7,7 @@ Only what the file stores as text is read; there is no character recognition, so
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import accumulate
 from statistics import median
@@ -93,7 +93,7 @@ def _join(match: re.Match[str]) -> str:
 
 def _title(document: pdfium.PdfDocument) -> str:
     """Return the title that the file gives itself, else what stands in large letters on its first page."""
-    title = one_line(document.get_metadata_value("Title"))
+    title = _field(document, "Title")
     if not _FILLED_IN.fullmatch(title):
         return title
     try:
@@ -132,7 +132,7 @@ def _headings(document: pdfium.PdfDocument, text: str, page_starts: Sequence[int
     """Find the outline's titles on the pages they point to; one that is not there marks the page's beginning."""
     ends = [*page_starts[1:], len(text)]
     for bookmark in document.get_toc():
-        title = one_line(bookmark.get_title())
+        title = _valid(bookmark.get_title)
         destination = bookmark.get_dest()
         page = destination.get_index() if destination else None
         if not title or page is None or page >= len(page_starts):
@@ -143,13 +143,25 @@ def _headings(document: pdfium.PdfDocument, text: str, page_starts: Sequence[int
         yield Heading(max(start, page_starts[page]), min(bookmark.level + 1, _LOWEST_LEVEL), title)
 
 
+def _field(document: pdfium.PdfDocument, key: str) -> str:
+    return _valid(lambda: document.get_metadata_value(key))
+
+
+def _valid(read_string: Callable[[], str]) -> str:
+    """Return one of the file's own strings; empty where its bytes are no text, which is no reason to refuse it."""
+    try:
+        return one_line(read_string())
+    except UnicodeDecodeError:
+        return ""
+
+
 def _metadata(document: pdfium.PdfDocument) -> dict[str, MetadataValue]:
     """Return what the file says of itself."""
     fields: dict[str, MetadataValue] = {}
     for key, name in _FIELDS.items():
-        value = one_line(document.get_metadata_value(key))
+        value = _field(document, key)
         if not _FILLED_IN.fullmatch(value):
             fields[name] = value
-    if created := _DATE.match(document.get_metadata_value("CreationDate")):
+    if created := _DATE.match(_field(document, "CreationDate")):
         fields["created"] = "-".join(created.groups())
     return fields

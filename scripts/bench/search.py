@@ -121,28 +121,28 @@ def main(
     data_path: Annotated[Path | None, typer.Option(help="keep the collection here")] = None,
 ) -> None:
     """Measure search latency and recall with permission filters."""
-    with tempfile.TemporaryDirectory() as scratch:
-        with Workspace(load(data_dir=data_path or Path(scratch), environment={})) as workspace:
-            embedder = workspace.models.embedder
-            chunks = read_chunks(embedder)
-            rng = np.random.default_rng(2)
-            picked = rng.permutation(len(chunks))[:sample]
-            sys.stderr.write(f"{len(chunks)} chunks read; embedding {len(picked)}\n")
-            chunks = [chunks[number] for number in picked] + chunks
-            vectors = embedder.embed([chunk.searched_text(document.title) for document, chunk in chunks[: len(picked)]])
-            identity = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
-            info = workspace.store.documents.create_collection("bench", identity)
-            for batch in batches(chunks, vectors, rows):
-                workspace.store.documents.put(info.id, batch, "bench")
-            started = time.perf_counter()
-            index = workspace.collection("bench")._index
-            built = time.perf_counter() - started
-            questions = [row["text"] for row in map(json.loads, (data_dir() / "python_faq" / "queries.jsonl").open())]
-            queries = np.stack([embedder.embed_query(question) for question in questions])
-            report = {
-                f"readable {share:g}": measure(workspace, questions, queries, share) for share in (1, 0.5, 0.1, 0.01)
-            }
-            dense = {"lists": index._dense._index.nlist if index._dense._nprobe else 0, "recall": index._dense._recall}
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Workspace(load(data_dir=data_path or Path(scratch), environment={})) as workspace,
+    ):
+        embedder = workspace.models.embedder
+        chunks = read_chunks(embedder)
+        rng = np.random.default_rng(2)
+        picked = rng.permutation(len(chunks))[:sample]
+        sys.stderr.write(f"{len(chunks)} chunks read; embedding {len(picked)}\n")
+        chunks = [chunks[number] for number in picked] + chunks
+        vectors = embedder.embed([chunk.searched_text(document.title) for document, chunk in chunks[: len(picked)]])
+        identity = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
+        info = workspace.store.documents.create_collection("bench", identity)
+        for batch in batches(chunks, vectors, rows):
+            workspace.store.documents.put(info.id, batch, "bench")
+        started = time.perf_counter()
+        index = workspace.collection("bench")._index
+        built = time.perf_counter() - started
+        questions = [row["text"] for row in map(json.loads, (data_dir() / "python_faq" / "queries.jsonl").open())]
+        queries = np.stack([embedder.embed_query(question) for question in questions])
+        report = {f"readable {share:g}": measure(workspace, questions, queries, share) for share in (1, 0.5, 0.1, 0.01)}
+        dense = {"lists": index._dense._index.nlist if index._dense._nprobe else 0, "recall": index._dense._recall}
     print(json.dumps({"rows": rows, "build_s": built, "dense": dense, **report}, indent=2))
 
 

@@ -126,6 +126,16 @@ def test_parse_many_given_up_half_way_leaves_the_parser_usable(parser: Parser, t
     assert parser.parse_bytes(b"new", "x.txt").document.text == "new"
 
 
+def test_parse_many_interrupted_by_its_input_does_not_mix_up_answers(parser: Parser, tmp_path: Path) -> None:
+    def files() -> Iterator[SourceFile]:
+        yield write(tmp_path, "0.txt", b"old")
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        list(parser.parse_many(files()))
+    assert parser.parse_bytes(b"new", "x.txt").document.text == "new"
+
+
 def test_parser_refuses_files_beyond_the_limits(tmp_path: Path) -> None:
     with Parser(Limits(input_bytes=1000, characters=100)) as parser:
         with pytest.raises(InputError, match=r"too large: 0\.0 MB, and the limit is 0\.001 MB"):

@@ -124,21 +124,17 @@ def test_store_lists_documents_page_by_page(store: Store, handbook: CollectionIn
         (Filter(modified_from=150), ["safety.pdf"]),
         (Filter(modified_before=150), ["people/leave.md"]),
         (Filter(metadata={"owner": "HR"}), ["people/leave.md"]),
-        (Filter(metadata={"owner's \"quoted\" key": 1}), []),
+        (Filter(metadata={'owner\'s "quoted" key': 1}), []),
         (Filter(metadata={"final": True}), ["safety.pdf"]),
         (Filter(source="people/*", modified_from=150), []),
     ],
 )
-def test_store_matches_filters(
-    store: Store, handbook: CollectionInfo, condition: Filter, expected: list[str]
-) -> None:
+def test_store_matches_filters(store: Store, handbook: CollectionInfo, condition: Filter, expected: list[str]) -> None:
     rows = store.documents.put(
         handbook.id,
         [
             prepare("people/leave.md", "Leave.", modified=100.0, metadata={"owner": "HR"}),
-            prepare(
-                "safety.pdf", "Fire.", modified=200.0, metadata={"final": True}, media_type="application/pdf"
-            ),
+            prepare("safety.pdf", "Fire.", modified=200.0, metadata={"final": True}, media_type="application/pdf"),
         ],
         "1:20",
     )

@@ -1,5 +1,7 @@
 """Whatever the text: chunks quote it, keep its order, and lose nothing."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def test_chunks_quote_and_cover_the_document(text: str, size: int, extra: int, d
     document = Document("a.txt", text, "title", headings=headings)
     chunks = split(document, token_starts, size=size, limit=size + extra)
     assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
-    assert all(one.end <= other.start for one, other in zip(chunks, chunks[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(chunks))
     covered = {position for chunk in chunks for position in range(chunk.start, chunk.end)}
     assert all(position in covered for position, character in enumerate(text) if not character.isspace())
     assert all(len(token_starts(chunk.text)) <= size for chunk in chunks)

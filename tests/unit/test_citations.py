@@ -13,7 +13,7 @@ LEAVE = Document(
 )
 SAFETY = Document(
     "safety.pdf",
-    "Page one.\nIn case of fire, use the stairs.\nThe muster point is the pier.",
+    "Page one.\nIn case of fire, use\nthe stairs. The muster point is the pier.",
     "Safety",
     page_starts=(0, 10),
 )
@@ -58,6 +58,24 @@ def test_cite_puts_a_marker_behind_the_full_stop_to_the_sentence_before_it() -> 
 def test_cite_computes_citations_when_the_model_wrote_none() -> None:
     (citation,) = cite("There are 25 days of annual leave.", HITS, DOCUMENTS)
     assert (citation.number, citation.computed) == (1, True)
+
+
+def test_cite_quotes_a_sentence_across_lines() -> None:
+    (citation,) = cite("Use the stairs in case of fire [2].", HITS, DOCUMENTS)
+    assert citation.quote == "In case of fire, use\nthe stairs."
+
+
+def test_cite_prefers_a_sentence_to_a_heading() -> None:
+    (citation,) = cite("Leave is 25 days [1].", HITS, DOCUMENTS)
+    assert citation.quote.startswith("Everybody")
+
+
+def test_cite_quotes_no_heading_with_the_sentence_below_it() -> None:
+    text = "1. Cameras and recordings\nRecordings of the cameras are kept for 21 days."
+    document = Document("it.pdf", text, "IT", headings=(Heading(0, 1, "1. Cameras and recordings"),))
+    one = Hit(1, Chunk(0, len(text), text), 1, "it.pdf", "IT", "c", 1.0, 0.5, 2.0)
+    (citation,) = cite("The cameras' recordings are kept 21 days [1].", [one], {1: document})
+    assert citation.quote == "Recordings of the cameras are kept for 21 days."
 
 
 def test_cite_computes_nothing_for_an_answer_without_support() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
 
 from models.base import SamplingParams
 from models.decoding import Detokenizer, StopStrings, choose
@@ -83,6 +84,28 @@ def test_detokenizer_shows_a_character_that_never_came_at_the_end() -> None:
     detokenizer = Detokenizer(_bytes)
     assert [detokenizer.push(byte) for byte in "é".encode()[:1]] == [""]
     assert detokenizer.flush() == "\ufffd"
+
+
+@pytest.fixture(scope="module")
+def byte_fallback() -> Tokenizer:
+    """A tokenizer of the SentencePiece kind: spaces as part of words, rare characters as bytes, control tokens."""
+    table = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁abc", "▁a", "▁ab", "abc", "▁▁"]
+    tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(table)}, [], byte_fallback=True))
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return tokenizer
+
+
+@given(words=st.lists(st.one_of(st.just(1), st.integers(258, 265), st.characters())))
+def test_detokenizer_joins_to_the_whole_decoding_with_byte_fallback(
+    byte_fallback: Tokenizer, words: list[int | str]
+) -> None:
+    ids = [i for word in words for i in ([word] if isinstance(word, int) else [2 + byte for byte in word.encode()])]
+    detokenizer = Detokenizer(lambda some: byte_fallback.decode(list(some)))
+    pieces = [detokenizer.push(i) for i in ids]
+    assert "".join(pieces) + detokenizer.flush() == byte_fallback.decode(ids)
 
 
 _LETTERS = st.text(alphabet="ab", max_size=12)

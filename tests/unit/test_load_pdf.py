@@ -66,6 +66,11 @@ def test_pdf_takes_large_letters_for_title_where_a_program_filled_it_in(filled_i
     assert read(make_pdf(page, objects=objects, trailer="/Info 10 0 R"), "a.pdf").title == "Annual Report"
 
 
+def test_pdf_with_a_title_that_is_no_text_is_read() -> None:
+    data = make_pdf(lines("Text."), objects=("<< /Title <FEFFD800> >>",), trailer="/Info 10 0 R")
+    assert (read(data, "a.pdf").text, read(data, "a.pdf").title) == ("Text.", "")
+
+
 def test_pdf_of_one_letter_size_has_no_title() -> None:
     assert read(make_pdf(lines("All the same.", "Nothing large.")), "a.pdf").title == ""
 

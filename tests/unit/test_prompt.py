@@ -57,14 +57,14 @@ def test_fit_cuts_the_only_passage_as_little_as_it_must() -> None:
     assert whole - 4 - 2 <= fitted.tokens <= whole - 4
 
 
-@pytest.mark.parametrize("fitting", [fit, None])
-def test_fit_refuses_a_question_that_is_too_long(fitting: object) -> None:
-    question = "word " * 500
+def test_fit_refuses_a_question_that_is_too_long() -> None:
     with pytest.raises(InputError, match=r"the question needs \d+ tokens"):
-        if fitting:
-            fit(question, PASSAGES, HISTORY, count, 200)
-        else:
-            fit_plain(question, HISTORY, count, 200)
+        fit("word " * 500, PASSAGES, HISTORY, count, 200)
+
+
+def test_fit_plain_refuses_a_question_that_is_too_long() -> None:
+    with pytest.raises(InputError, match=r"the question needs \d+ tokens"):
+        fit_plain("word " * 500, HISTORY, count, 200)
 
 
 def test_fit_plain_drops_the_oldest_turns() -> None:

@@ -1,0 +1,124 @@
+"""The real server on loopback around scripted models: in a thread, or as the program of a process of its own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from rag.access import Access
+from rag.api.service import Service
+from rag.config import Settings, load
+from rag.serve import create_app, run
+from rag.workspace import Workspace
+from tests.fakes import HashEmbedder, ScriptedGenerator
+
+API_KEY = "hg-test-key-0123456789"
+BADGES = "# Badges\n\nA lost badge is replaced at the front desk for five pounds. Bring an identity card.\n"
+LEAVE = "# Leave\n\nEverybody has 25 days of annual leave.\n\n## Sickness\n\nRing the duty manager before nine.\n"
+REPLY = "You pay five pounds for a lost badge [1]."
+
+
+@dataclass
+class Live:
+    """A running server, and a client that holds its API key."""
+
+    url: str
+    service: Service
+    generator: ScriptedGenerator
+    client: httpx.Client
+    tokens: list[str] = field(default_factory=list)
+
+    def stranger(self) -> httpx.Client:
+        """Return a client without credentials."""
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+
+    def signed_in(self) -> httpx.Client:
+        """Return a client that has signed in as a browser does."""
+        browser = self.stranger()
+        assert browser.get("/sign-in", params={"token": self.tokens[-1]}).status_code == 303
+        return browser
+
+
+@contextmanager
+def serving(
+    directory: Path, generator: ScriptedGenerator | None = None, *, ready: bool = True, **server: object
+) -> Iterator[Live]:
+    """
+    Run the real application in a thread, over a data directory with the two documents above in ``handbook``.
+
+    Args:
+        directory: where the data goes.
+        generator: what answers.
+        ready: wait until it is ready.
+        server: settings of the server.
+    """
+    generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings = load(data_dir=directory, environment={}, collection="handbook", server={"port": port, **server})
+        with filled(settings, generator) as workspace:
+            live = Live(f"http://127.0.0.1:{port}", None, generator, httpx.Client())  # type: ignore[arg-type]  # set below
+            access = Access(API_KEY, on_token=live.tokens.append)
+            access.issue_token()
+            app = create_app(workspace, access)
+            live.service = app.state.service
+            headers = {"Authorization": f"Bearer {API_KEY}"}
+            config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
+            uvicorn_server = uvicorn.Server(config)
+            thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            try:
+                with httpx.Client(base_url=live.url, headers=headers, trust_env=False, timeout=30) as client:
+                    live.client = client
+                    if ready:
+                        wait_until(lambda: client.get("/readyz").status_code == 200)
+                    yield live
+            finally:
+                uvicorn_server.should_exit = True
+                thread.join()
+
+
+def filled(settings: Settings, generator: ScriptedGenerator) -> Workspace:
+    """Return an open workspace whose collection ``handbook`` holds two documents."""
+    workspace = Workspace(settings, embedder=HashEmbedder(), generator=generator)
+    handbook = workspace.collection("handbook", create=True)
+    handbook.upload("badges.md", BADGES.encode())
+    handbook.upload("leave.md", LEAVE.encode())
+    return workspace
+
+
+def wait_until(condition: object, seconds: float = 20) -> None:
+    """Wait until a condition holds; an error says that it never did."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.01)
+    raise AssertionError("the condition was not met in time")
+
+
+class Beat:
+    """In place of a gate: lets a token through every tenth of a second."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the next beat."""
+        time.sleep(0.1)
+        return timeout > 0
+
+
+if __name__ == "__main__":
+    slow = ScriptedGenerator(["one two three four five six seven eight nine ten."], gate=Beat())  # type: ignore[arg-type]
+    with socket.create_server(("127.0.0.1", 0)) as own_listener:
+        own_port = own_listener.getsockname()[1]
+        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server={"port": own_port})
+        with Workspace(own_settings, embedder=HashEmbedder(), generator=slow) as own_workspace:
+            run(own_workspace, own_listener)
