@@ -156,9 +156,7 @@ class Generator(Protocol):
         """Exact length in tokens of the prompt that :meth:`stream` would read."""
         ...
 
-    def stream(
-        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None
-    ) -> TokenStream:
+    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
         """
         Yield the answer's tokens; closing the iterator stops the model before its next step.
 

@@ -81,6 +81,7 @@ LORA_SETTINGS = frozenset(
     }
 )
 MODULE_PREFIX = "sentence_transformers."
+ACTIVATIONS = "torch.nn."  # sentence-transformers imports a dotted activation by its path
 INDEX_SUFFIX = ".safetensors.index.json"
 MAX_SETTINGS_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
@@ -176,6 +177,8 @@ def code_keys(value: object) -> Iterator[str]:
             private = key.startswith("_") and key not in HARMLESS_PRIVATE_KEYS
             if (key in FORBIDDEN_KEYS or private) and inner is not None:
                 yield f"the key {key!r} could name code to run"
+            if "activation" in key and isinstance(inner, str) and "." in inner and not inner.startswith(ACTIVATIONS):
+                yield f"the key {key!r} names {inner!r}, which is not in {ACTIVATIONS}"
             yield from code_keys(inner)
     elif isinstance(value, list):
         for inner in value:

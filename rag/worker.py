@@ -120,14 +120,14 @@ class Job:
             self.tell(error)
 
     def _stream(self) -> None:
+        outcome: str | Answer = ""
         with closing(self._make()) as stream:
             for outcome in stream:
                 if self._given_up is not None:
                     return
                 self.tell(outcome)
-                if isinstance(outcome, Answer):
-                    return
-        raise ValueError("the stream ended without an Answer")
+        if not isinstance(outcome, Answer):
+            raise ValueError("the stream ended without an Answer")
 
 
 class GenerationWorker:

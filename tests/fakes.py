@@ -169,7 +169,11 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
         ),
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
+        tokenizer_object=bpe,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        model_max_length=64,  # too short for most prompts: the model's own limit counts, not the tokenizer's
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(directory)
@@ -244,6 +248,7 @@ def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
         _SENTENCES, trainers.WordPieceTrainer(vocab_size=256, special_tokens=special, show_progress=False)
     )
     pieces.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    pieces.enable_truncation(max_tokens)  # as published tokenizer.json files have it
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )

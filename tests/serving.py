@@ -6,13 +6,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from rag.access import Access
 from rag.api.service import Service
@@ -32,10 +33,16 @@ class Live:
     """A running server, and a client that holds its API key."""
 
     url: str
-    service: Service
+    app: FastAPI
     generator: ScriptedGenerator
     client: httpx.Client
-    tokens: list[str] = field(default_factory=list)
+    tokens: list[str]
+
+    @property
+    def service(self) -> Service:
+        """The server's state."""
+        service: Service = self.app.state.service
+        return service
 
     def stranger(self) -> httpx.Client:
         """Return a client without credentials."""
@@ -66,22 +73,20 @@ def serving(
         port = listener.getsockname()[1]
         settings = load(data_dir=directory, environment={}, collection="handbook", server={"port": port, **server})
         with filled(settings, generator) as workspace:
-            live = Live(f"http://127.0.0.1:{port}", None, generator, httpx.Client())  # type: ignore[arg-type]  # set below
-            access = Access(API_KEY, on_token=live.tokens.append)
+            tokens: list[str] = []
+            access = Access(API_KEY, on_token=tokens.append)
             access.issue_token()
             app = create_app(workspace, access)
-            live.service = app.state.service
-            headers = {"Authorization": f"Bearer {API_KEY}"}
             config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
             uvicorn_server = uvicorn.Server(config)
             thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]})
             thread.start()
+            url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {API_KEY}"}
             try:
-                with httpx.Client(base_url=live.url, headers=headers, trust_env=False, timeout=30) as client:
-                    live.client = client
+                with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as client:
                     if ready:
                         wait_until(lambda: client.get("/readyz").status_code == 200)
-                    yield live
+                    yield Live(url, app, generator, client, tokens)
             finally:
                 uvicorn_server.should_exit = True
                 thread.join()
@@ -96,11 +101,11 @@ def filled(settings: Settings, generator: ScriptedGenerator) -> Workspace:
     return workspace
 
 
-def wait_until(condition: object, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
     """Wait until a condition holds; an error says that it never did."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
+        if condition():
             return
         time.sleep(0.01)
     raise AssertionError("the condition was not met in time")

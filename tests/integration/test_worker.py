@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -34,7 +34,7 @@ class Script:
 
         return begin
 
-    def _say(self, name: str) -> Iterator[str | Answer]:  # a generator, as streams are
+    def _say(self, name: str) -> AnswerStream:
         self.threads.add(threading.current_thread().name)
         try:
             yield f"{name} begins"
@@ -189,7 +189,7 @@ def test_error_of_a_stream_reaches_its_listener_and_the_next_job_runs(late: bool
             raise OSError("early")
         return fails()
 
-    def fails() -> Iterator[str | Answer]:
+    def fails() -> AnswerStream:
         yield "a word"
         raise OSError("late")
 
@@ -205,20 +205,15 @@ def test_error_of_a_stream_reaches_its_listener_and_the_next_job_runs(late: bool
 
 
 def test_stream_without_an_answer_is_an_error() -> None:
+    def stream() -> AnswerStream:
+        yield from ("half", "an answer")
+
     async def test() -> None:
-        async with working() as worker:
-            with pytest.raises(ValueError, match="ended without an Answer"):
-                await rest(worker.submit("a", lambda: iter(())))  # type: ignore[arg-type, return-value]
-
-    def stream() -> Iterator[str | Answer]:
-        yield from ()
-
-    async def test_generator() -> None:
         async with working() as worker:
             with pytest.raises(ValueError, match="ended without an Answer"):
                 await rest(worker.submit("a", stream))
 
-    run(test_generator)
+    run(test)
 
 
 def test_drain_finishes_what_was_accepted_and_refuses_the_rest() -> None:

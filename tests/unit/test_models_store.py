@@ -198,11 +198,12 @@ def test_locate_refuses_files_that_could_carry_code(tmp_path: Path, file: str) -
         {"_anything": 1},
         {"custom_generate": "evil"},
         {"use_kernels": True},
+        {"sentence_transformers": {"activation_fn": "evil.Identity"}},
     ],
 )
 def test_locate_refuses_settings_that_name_code(tmp_path: Path, config: dict[str, object]) -> None:
     directory = write_model(tmp_path / "m", **config)
-    with pytest.raises(ModelError, match=r"config\.json: the key .* could name code to run"):
+    with pytest.raises(ModelError, match=r"config\.json: the key .* (could name code to run|names 'evil\.Identity')"):
         store.locate(str(directory), "generator")
 
 
@@ -218,9 +219,16 @@ def test_locate_checks_every_settings_file_and_lists_all_problems(tmp_path: Path
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["_name_or_path", "__version__", "_commit_hash"])
-def test_locate_takes_settings_that_published_models_carry(tmp_path: Path, key: str) -> None:
-    assert store.locate(str(write_model(tmp_path / "m", **{key: "x", "auto_map": None})), "generator").name == "m"
+def test_locate_takes_settings_that_published_models_carry(tmp_path: Path) -> None:
+    config: dict[str, object] = {
+        "_name_or_path": "x",
+        "_commit_hash": "x",
+        "__version__": {"transformers": "4"},
+        "auto_map": None,
+        "activation_function": "gelu_new",
+        "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"},
+    }
+    assert store.locate(str(write_model(tmp_path / "m", **config)), "generator").name == "m"
 
 
 def test_locate_refuses_shards_outside_the_directory(tmp_path: Path) -> None:
