@@ -29,7 +29,7 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
-def run(app: Callable[[], object], *, offline: bool = True) -> NoReturn:
+def run(app: Callable[[], object], *, offline: bool = True, log_level: str = "WARNING") -> NoReturn:
     """
     Run a command and end the process with its exit code.
 
@@ -37,6 +37,7 @@ def run(app: Callable[[], object], *, offline: bool = True) -> NoReturn:
         app: a ``typer.Typer``, or a function that does the whole work.
         offline: True sets the variables that keep Hugging Face's libraries off the network. They replace what the
             environment says: only ``models.fetch`` may ask for anything else.
+        log_level: what our own loggers write unless ``HOMEGROUND_LOG_LEVEL`` says otherwise.
 
     Raises:
         SystemExit: always; 0 after success, 2 after a :class:`HomegroundError` (its message is the one line on
@@ -46,7 +47,7 @@ def run(app: Callable[[], object], *, offline: bool = True) -> NoReturn:
     if offline:
         os.environ.update(OFFLINE)
     try:
-        _log_to_standard_error()
+        _log_to_standard_error(log_level)
         app()
     except HomegroundError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -57,8 +58,8 @@ def run(app: Callable[[], object], *, offline: bool = True) -> NoReturn:
     sys.exit(0)
 
 
-def _log_to_standard_error() -> None:
-    level = os.environ.get(LOG_LEVEL_VARIABLE, "INFO").upper()
+def _log_to_standard_error(default: str) -> None:
+    level = os.environ.get(LOG_LEVEL_VARIABLE, default).upper()
     if level not in logging.getLevelNamesMapping():
         raise ConfigError(
             f"{LOG_LEVEL_VARIABLE} is {level!r}; expected DEBUG, INFO, WARNING or ERROR. Correct or unset it."

@@ -63,7 +63,7 @@ class SentenceTransformerEmbedder:
                 "`python -m models.fetch`."
             ) from error
         self._tokenizer = _plain_tokenizer(self._network, model)
-        self._dim = self.embed_query("warm").shape[0]
+        self._dim: int = self.embed_query("warm").shape[0]
         self._max_tokens = self._count_readable()
 
     @property

@@ -108,7 +108,7 @@ def _size(parameters: int) -> str:
 
 def main() -> None:
     """Run the command."""
-    command.run(app, offline=False)
+    command.run(app, offline=False, log_level="INFO")
 
 
 if __name__ == "__main__":

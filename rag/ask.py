@@ -57,8 +57,9 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     console.print()
-    if answer.abstained and answer.hits:
-        console.print("\nLooked at:", style="bold")
+    if answer.hits and not answer.citations:
+        note = "Looked at:" if answer.abstained else "No source backs this answer. The closest passages:"
+        console.print(f"\n{note}", style="bold")
         for hit in answer.hits:
             console.print(_place(hit.source, hit.chunk.page, " > ".join(hit.chunk.headings)))
     for citation in answer.citations:

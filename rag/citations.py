@@ -39,6 +39,15 @@ class _Sentence:
     words: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Backing:
+    """A numbered source's best sentence for a claim, and the share of the claim's words that it holds."""
+
+    number: int
+    sentence: _Sentence
+    support: float
+
+
 class MarkerFilter:
     """
     Lets streamed text through, but no marker of a source that was not given.
@@ -82,10 +91,12 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
     for claim, numbers in _claims(answer):
         said = frozenset(words(claim))
         candidates = numbers if marked else range(1, len(hits) + 1)
-        best = _best_sentence(said, candidates, sources, 0.0 if marked else MIN_SUPPORT)
-        for number, sentence in best if marked else best[:1]:
-            hit = hits[number - 1]
-            citation = _citation(number, hit, sentence, documents[hit.document_id], computed=not marked)
+        best = _best_sentences(said, candidates, sources)
+        if not marked:
+            best = [backing for backing in best[:1] if backing.support >= MIN_SUPPORT]
+        for backing in best:
+            hit = hits[backing.number - 1]
+            citation = _citation(backing, hit, documents[hit.document_id], computed=not marked)
             found.setdefault((hit.document_id, citation.start), citation)
     return tuple(found.values())
 
@@ -124,36 +135,30 @@ def _sentences(hit: Hit, document: Document) -> list[_Sentence]:
     return telling or found
 
 
-def _best_sentence(
-    said: frozenset[str], numbers: Iterable[int], sources: Sequence[Sequence[_Sentence]], minimum: float
-) -> list[tuple[int, _Sentence]]:
+def _best_sentences(
+    said: frozenset[str], numbers: Iterable[int], sources: Sequence[Sequence[_Sentence]]
+) -> list[_Backing]:
     """Return, for each numbered source, the sentence that shares most words with a claim; the best source first."""
-    best: list[tuple[float, int, _Sentence]] = []
+    backings = []
     for number in numbers:
-        scored = [(_support(said, sentence.words), sentence) for sentence in sources[number - 1]]
-        if scored:
-            support, sentence = max(scored, key=lambda pair: pair[0])
-            if support >= minimum:
-                best.append((support, number, sentence))
-    best.sort(key=lambda entry: (-entry[0], entry[1]))
-    return [(number, sentence) for _, number, sentence in best]
+        if sources[number - 1]:
+            sentence = max(sources[number - 1], key=lambda candidate: _closeness(said, candidate.words))
+            backings.append(_Backing(number, sentence, len(said & sentence.words) / max(1, len(said))))
+    return sorted(
+        backings, key=lambda backing: ([-part for part in _closeness(said, backing.sentence.words)], backing.number)
+    )
 
 
-def _support(said: frozenset[str], held: frozenset[str]) -> float:
-    """
-    Return how well a sentence backs a claim, in ``[0, 1)``.
-
-    The share of the claim's words that the sentence holds decides; among equals the sentence with less beside them.
-    """
-    if not said or not held:
-        return 0.0
+def _closeness(said: frozenset[str], held: frozenset[str]) -> tuple[int, float]:
+    """Order sentences by how many words of a claim they hold; among equals, by how little they hold beside them."""
     shared = len(said & held)
-    return shared / len(said) - 1e-3 * (1 - shared / len(held))
+    return shared, shared / max(1, len(held))
 
 
-def _citation(number: int, hit: Hit, sentence: _Sentence, document: Document, *, computed: bool) -> Citation:
+def _citation(backing: _Backing, hit: Hit, document: Document, *, computed: bool) -> Citation:
+    sentence = backing.sentence
     return Citation(
-        number=number,
+        number=backing.number,
         document_id=hit.document_id,
         source=hit.source,
         title=hit.title,
@@ -164,5 +169,6 @@ def _citation(number: int, hit: Hit, sentence: _Sentence, document: Document, *,
         start=sentence.start,
         end=sentence.end,
         score=hit.score,
+        support=backing.support,
         computed=computed,
     )

@@ -185,6 +185,7 @@ class Citation:
 
     Attributes:
         number: the source's number in the prompt, counted from 1; ``[1]`` in the answer refers to it.
+        support: share of the claim's words that the quote holds, in ``[0, 1]``; low means a wrong marker or claim.
         computed: True when the model wrote no marker and the quote was found by comparing the answer with the sources.
     """
 
@@ -199,6 +200,7 @@ class Citation:
     start: int
     end: int
     score: float
+    support: float
     computed: bool
 
 

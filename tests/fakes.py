@@ -11,7 +11,9 @@ import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,9 @@ from models.base import FinishReason, InputError, Message, ModelError, SamplingP
 from models.decoding import StopStrings
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -153,29 +158,9 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
     adapters) is what a real model has.
     """
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    bpe.train_from_iterator(
-        _SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=384,
-            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        model_max_length=64,  # too short for most prompts: the model's own limit counts, not the tokenizer's
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = _chat_tokenizer()
     tokenizer.save_pretrained(directory)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -194,6 +179,33 @@ def write_tiny_generator(directory: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(directory)
     return directory
+
+
+def _chat_tokenizer() -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer that reads ChatML."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.train_from_iterator(
+        _SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=384,
+            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=64,  # too short for most prompts: the model's own limit counts, not the tokenizer's
+    )
 
 
 def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
@@ -252,8 +264,6 @@ def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
-    network = directory / "network"
-    tokenizer.save_pretrained(network)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -262,10 +272,11 @@ def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
         num_attention_heads=4,
         max_position_embeddings=128,
     )
-    with torch.random.fork_rng():
+    with TemporaryDirectory() as network, torch.random.fork_rng():
         torch.manual_seed(0)
         BertModel(config).save_pretrained(network)
-    transformer = Transformer(str(network), max_seq_length=max_tokens, model_kwargs={"local_files_only": True})
-    model = SentenceTransformer(modules=[transformer, Pooling(config.hidden_size, "mean")], device="cpu")
-    model.save_pretrained(str(directory / "model"), create_model_card=False)
-    return directory / "model"
+        tokenizer.save_pretrained(network)
+        transformer = Transformer(network, max_seq_length=max_tokens, model_kwargs={"local_files_only": True})
+        model = SentenceTransformer(modules=[transformer, Pooling(config.hidden_size, "mean")], device="cpu")
+        model.save_pretrained(str(directory), create_model_card=False)
+    return directory

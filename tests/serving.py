@@ -19,6 +19,7 @@ from rag.access import Access
 from rag.api.service import Service
 from rag.config import Settings, load
 from rag.serve import create_app, run
+from rag.types import Document, Heading
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -48,11 +49,16 @@ class Live:
         """Return a client without credentials."""
         return httpx.Client(base_url=self.url, trust_env=False, timeout=30)
 
-    def signed_in(self) -> httpx.Client:
-        """Return a client that has signed in as a browser does."""
-        browser = self.stranger()
-        assert browser.get("/sign-in", params={"token": self.tokens[-1]}).status_code == 303
-        return browser
+    def impatient(self) -> httpx.Client:
+        """Return a client that holds the key and leaves after half a second of silence."""
+        return httpx.Client(base_url=self.url, headers=self.client.headers, trust_env=False, timeout=0.5)
+
+    @contextmanager
+    def signed_in(self) -> Iterator[httpx.Client]:
+        """Give a client that has signed in as a browser does."""
+        with self.stranger() as browser:
+            assert browser.get("/sign-in", params={"token": self.tokens[-1]}).headers["Location"] == "/"
+            yield browser
 
 
 @contextmanager
@@ -96,8 +102,12 @@ def filled(settings: Settings, generator: ScriptedGenerator) -> Workspace:
     """Return an open workspace whose collection ``handbook`` holds two documents."""
     workspace = Workspace(settings, embedder=HashEmbedder(), generator=generator)
     handbook = workspace.collection("handbook", create=True)
-    handbook.upload("badges.md", BADGES.encode())
-    handbook.upload("leave.md", LEAVE.encode())
+    handbook.add_documents(
+        [
+            Document("badges.md", BADGES, "Badges", "text/markdown", (Heading(0, 1, "Badges"),)),
+            Document("leave.md", LEAVE, "Leave", "text/markdown", (Heading(0, 1, "Leave"),)),
+        ]
+    )
     return workspace
 
 

@@ -79,9 +79,10 @@ async def outcomes(service: Service, job: Job) -> AsyncGenerator[Waiting | str |
             if outcome:
                 yield outcome
             continue
-        yield outcome
         if isinstance(outcome, Answer):
             service.metrics.count_answer(outcome.timings, job.queued_s)
+        yield outcome
+        if isinstance(outcome, Answer):
             return
 
 

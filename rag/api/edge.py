@@ -8,7 +8,7 @@ credentials, before a byte of the body is read. New routes are closed unless the
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -100,7 +100,7 @@ class Edge:
             if self._service.state == "loading" and path not in WITHOUT_MODELS:
                 raise busy(503, "the models are still being loaded; try again soon.", "loading", LOADING_RETRY_S)
         scope.setdefault("state", {})["principal"] = principal
-        return _limited(headers, receive, _body_limit(scope["method"], path, headers, self._max_upload))
+        return _limited(receive, _body_limit(scope["method"], path, headers, self._max_upload))
 
     def _check_host(self, headers: Headers) -> None:
         if headers.get("host", "").lower() not in self._hosts:
@@ -147,21 +147,17 @@ def _body_limit(method: str, path: str, headers: Headers, max_upload: int) -> in
     if kind != expected:
         raise ApiError(415, f"the content type is {kind!r}; expected {expected}.", code="unsupported_media_type")
     limit = max_upload if is_upload else MAX_JSON_BYTES
-    if re.fullmatch(r"\d{1,18}", length) and int(length) > limit:
+    if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
     return limit
 
 
-def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        413,
-        f"the request is larger than {limit / 1e6:.0f} MB; send less at once.",
-        code="too_large",
-        headers={"Connection": "close"},
-    )
+def _too_large(limit: int, headers: Mapping[str, str] | None = None) -> ApiError:
+    message = f"the request is larger than {limit / 1e6:.0f} MB; send less at once."
+    return ApiError(413, message, code="too_large", headers=headers)
 
 
-def _limited(headers: Headers, receive: Receive, limit: int) -> Receive:
+def _limited(receive: Receive, limit: int) -> Receive:
     """Count the body's bytes while they are read, whatever Content-Length says."""
     received = 0
 
@@ -171,7 +167,9 @@ def _limited(headers: Headers, receive: Receive, limit: int) -> Receive:
         if message["type"] == "http.request":
             received += len(message.get("body", b""))
             if received > limit:
-                raise _too_large(limit)
+                # A body of known length is read to its end and thrown away by the HTTP server, so that the client gets
+                # to read why. One without a length may have no end.
+                raise _too_large(limit, headers={"Connection": "close"})
         return message
 
     return count

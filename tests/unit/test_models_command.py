@@ -94,9 +94,10 @@ command.run(work)
 
 
 def test_command_logs_what_is_ours_to_standard_error() -> None:
-    done = run(LOG)
+    done = run(LOG, HOMEGROUND_LOG_LEVEL="info")
     assert (done.stdout, done.stderr) == ("", "INFO rag.x: seen\n")
-    assert run(LOG, HOMEGROUND_LOG_LEVEL="warning").stderr == ""
+    assert run(LOG).stderr == ""
+    assert run(LOG.replace("run(work)", 'run(work, log_level="INFO")')).stderr == done.stderr
 
 
 def test_command_refuses_an_unknown_log_level() -> None:
