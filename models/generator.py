@@ -13,7 +13,7 @@ import itertools
 import math
 import sys
 import textwrap
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 
@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from models import adapters as adapter_files
 from models.adapters import Adapter
-from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token
+from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
@@ -129,9 +129,7 @@ class TransformersGenerator:
         with self._running:
             self._keys[adapter.name] = self._insert(adapter, config)
 
-    def stream(
-        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None
-    ) -> Generator[Token, None, None]:
+    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
         """
         Yield the answer's tokens, one for every step of the model; see :class:`models.base.Generator`.
 
@@ -155,7 +153,7 @@ class TransformersGenerator:
             )
         return self._decode(prompt, replace(params, max_tokens=min(params.max_tokens, room)), adapter)
 
-    def _decode(self, prompt: list[int], params: SamplingParams, adapter: str | None) -> Generator[Token, None, None]:
+    def _decode(self, prompt: list[int], params: SamplingParams, adapter: str | None) -> TokenStream:
         text, stops = Detokenizer(self._text), StopStrings(params.stop)
         source = np.random.default_rng(params.seed)
         with self._running:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.adapters import WEIGHTS, Adapter, write_manifest
-from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, Vectors
+from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream, Vectors
 from models.decoding import StopStrings
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
@@ -119,9 +119,7 @@ class ScriptedGenerator:
         """Count a word or punctuation mark as a token, and two for every turn."""
         return sum(2 + len(_WORD.findall(message.content)) for message in messages)
 
-    def stream(
-        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None
-    ) -> Generator[Token, None, None]:
+    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
         """Yield the next reply's words, each with the space behind it."""
         if adapter is not None and adapter not in self.adapters:
             raise ModelError(f"no adapter {adapter!r} is loaded for {self.name!r}; loaded: {', '.join(self.adapters)}.")
@@ -132,7 +130,7 @@ class ScriptedGenerator:
         reply = self.replies[min(len(self.asked), len(self.replies)) - 1]
         return self._say(re.findall(r"\S+\s*|\s+", reply), StopStrings(params.stop), min(params.max_tokens, room))
 
-    def _say(self, words: list[str], stops: StopStrings, limit: int) -> Generator[Token, None, None]:
+    def _say(self, words: list[str], stops: StopStrings, limit: int) -> TokenStream:
         try:
             for number, word in enumerate([*words, ""], start=1):
                 if self.gate is not None and number > 1 and not self.gate.wait(timeout=30):

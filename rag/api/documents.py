@@ -97,7 +97,7 @@ async def upload(
     }
     if report.documents or report.unchanged:
         return JSONResponse(shown)
-    reasons = "; ".join(f"{problem.source}: {problem.error}" for problem in report.errors)
+    reasons = "; ".join(f"{problem.source} {problem.error.removeprefix(problem.source)}" for problem in report.errors)
     refusal = ApiError(422, reasons or "no file was sent.", code="unreadable_document")
     return JSONResponse(shown | refusal.as_object(), 422)
 

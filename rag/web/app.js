@@ -1,1 +1,159 @@
-// page
+// The frame: is the server there, who is signed in, which page does the address ask for.
+import * as api from "./api.js";
+import { askPage } from "./ask.js";
+import { placeOf } from "./answer.js";
+import { documentsPage } from "./documents.js";
+import { announce, h } from "./dom.js";
+import { sourcePanel } from "./source.js";
+import { strings } from "./strings.js";
+
+const RETRY_MS = 1000;
+
+const main = document.getElementById("main");
+const tabs = document.querySelector(".tabs");
+const signOut = document.querySelector(".sign-out");
+let pages = null;
+let about = null;
+let last = { name: "ask", argument: "" };
+let quotes = { places: [], at: -1 };
+let opener = null;
+
+const panel = sourcePanel(document.querySelector("aside"), {
+  close: closeSource,
+  go: openSource,
+});
+
+function middle(title, text, { pulse = false } = {}) {
+  tabs.hidden = signOut.hidden = true;
+  panel.hide();
+  main.replaceChildren(h("div", { class: "middle", role: "alert" }, pulse && h("div", { class: "pulse" }), h("h1", {}, title), h("p", {}, text)));
+}
+
+/** Begin, or begin again after the server was away. */
+async function start() {
+  const state = await api.state();
+  if (state !== "ready") {
+    if (state === "loading") middle(strings.loading, strings.loadingMore, { pulse: true });
+    else middle(strings.disconnected, strings.disconnectedMore, { pulse: true });
+    setTimeout(start, RETRY_MS);
+    return;
+  }
+  try {
+    about = await api.get("/api/about");
+  } catch (error) {
+    onProblem(error);
+    return;
+  }
+  const refused = new URLSearchParams(location.search).get("sign-in");
+  if (refused) history.replaceState(null, "", location.pathname + location.hash);
+  pages ??= {
+    ask: askPage({ about, openSource, onProblem }),
+    documents: documentsPage({ about, onChange: refresh, onProblem }),
+  };
+  tabs.hidden = signOut.hidden = false;
+  main.replaceChildren();
+  route();
+}
+
+/** Ask again what the server has; pages show it. */
+async function refresh() {
+  about = await api.get("/api/about");
+  for (const page of Object.values(pages)) page.update(about);
+}
+
+function onProblem(error) {
+  if (error.code === "signed_out") {
+    const refused = new URLSearchParams(location.search).get("sign-in");
+    middle(strings.signedOut, refused ? strings.signInRefused : strings.signedOutMore);
+  } else if (error.code === "offline" || error.code === "loading" || error.code === "shutting_down") {
+    setTimeout(start, RETRY_MS);
+  } else {
+    announce(error.message || strings.failed);
+    console.warn(error.message);
+  }
+}
+
+function route() {
+  if (!pages) return;
+  const [path, query] = location.hash.slice(1).split("?");
+  const [, name, ...rest] = path.split("/");
+  const document_ = name === "document" && rest.length === 2;
+  if (!document_) last = { name: name in pages ? name : "ask", argument: rest[0] ?? "" };
+  const page = pages[last.name];
+  const isNew = !main.contains(page.element);
+  if (isNew) main.replaceChildren(page.element);
+  for (const link of tabs.children) {
+    if (link.dataset.page === last.name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${last.name === "ask" ? strings.ask : strings.documents} – ${strings.app}`;
+  if (document_) {
+    showSource(rest, new URLSearchParams(query));
+    return;
+  }
+  const wasOpen = !document.querySelector("aside").hidden;
+  panel.hide();
+  mark(null);
+  if (wasOpen && opener?.isConnected) opener.focus();
+  else if (isNew || last.name === "documents") page.shown(last.argument);
+}
+
+async function showSource([collection, row], query) {
+  const start = Number(query.get("start") ?? 0);
+  const end = Number(query.get("end") ?? 0);
+  const here = location.hash;
+  const at = quotes.places.findIndex((place) => placeOf(place) === here);
+  try {
+    await panel.show({ collection, row, start, end }, at < 0 ? [] : quotes.places, at);
+    mark(here);
+  } catch (error) {
+    onProblem(error);
+    closeSource();
+  }
+}
+
+function mark(place) {
+  for (const control of main.querySelectorAll("[data-place]")) control.setAttribute("aria-expanded", String(control.dataset.place === place));
+}
+
+/** Open a place of an answer beside it. The first adds a step to the browser's history, so that Back closes the panel. */
+function openSource(places, at) {
+  quotes = { places, at };
+  const address = placeOf(places[at]);
+  if (document.querySelector("aside").hidden) {
+    opener = document.activeElement;
+    location.hash = address;
+  } else {
+    history.replaceState(null, "", address);
+    route();
+  }
+}
+
+function closeSource() {
+  location.hash = last.argument ? `#/${last.name}/${last.argument}` : `#/${last.name}`;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  if (!document.querySelector("aside").hidden) closeSource();
+  else pages?.ask.stop();
+});
+
+signOut.addEventListener("click", async () => {
+  try {
+    await api.post("/sign-out");
+  } catch (error) {
+    onProblem(error);
+    return;
+  }
+  pages = null;
+  middle(strings.signedOutDone, strings.signedOutMore);
+});
+
+addEventListener("hashchange", route);
+// A file dropped beside the drop zone must not replace the page.
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => event.preventDefault());
+
+middle(strings.loading, strings.loadingMore, { pulse: true });
+start();

@@ -1,0 +1,100 @@
+// The server's API: JSON in and out, one stream reader, and errors that say what happened.
+
+/** What the server refused, in its own words; code "signed_out", "loading" and "offline" are states of the whole page. */
+export class ApiError extends Error {
+  constructor(message, code, status) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+async function send(path, options) {
+  try {
+    return await fetch(path, { ...options, credentials: "same-origin", cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("", "offline", 0);
+  }
+}
+
+export function errorFrom(status, body) {
+  const error = body?.error ?? {};
+  const code = status === 401 ? "signed_out" : error.code ?? "unknown";
+  return new ApiError(error.message ?? `HTTP ${status}`, code, status);
+}
+
+async function checked(response) {
+  if (response.ok) return response;
+  throw errorFrom(response.status, await response.json().catch(() => null));
+}
+
+const json = (method, body, signal) => ({
+  method,
+  signal,
+  headers: body === undefined ? {} : { "Content-Type": "application/json" },
+  body: body === undefined ? undefined : JSON.stringify(body),
+});
+
+export async function get(path, parameters = {}) {
+  const query = new URLSearchParams(parameters).toString();
+  return (await checked(await send(query ? `${path}?${query}` : path, {}))).json();
+}
+
+export async function post(path, body) {
+  const response = await checked(await send(path, json("POST", body)));
+  return response.status === 204 ? null : response.json();
+}
+
+export async function remove(path) {
+  await checked(await send(path, json("DELETE")));
+}
+
+/** Whether the server is "ready", "loading", "stopping" or "offline". */
+export async function state() {
+  try {
+    return (await (await send("/readyz", {})).json()).status;
+  } catch {
+    return "offline";
+  }
+}
+
+/** Ask a question; calls on[event](data) for each server-sent event. Aborting the signal stops the answer. */
+export async function ask(body, on, signal) {
+  const response = await checked(await send("/api/ask", json("POST", { ...body, stream: true }, signal)));
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) dispatch(block, on);
+  }
+}
+
+function dispatch(block, on) {
+  const fields = { event: "", data: "" };
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
+  }
+  if (fields.event) on[fields.event]?.(JSON.parse(fields.data));
+}
+
+/** Send one file; resolves to the report of what became of it. XMLHttpRequest, because fetch tells no progress. */
+export function upload(collection, file, name, onprogress) {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    form.append("collection", collection);
+    form.append("files", file, name);
+    const request = new XMLHttpRequest();
+    request.open("POST", "/api/documents");
+    request.responseType = "json";
+    request.upload.onprogress = (event) => onprogress(event.loaded / event.total);
+    request.onerror = () => reject(new ApiError("", "offline", 0));
+    request.onload = () => (request.status === 200 ? resolve(request.response) : reject(errorFrom(request.status, request.response)));
+    request.send(form);
+  });
+}

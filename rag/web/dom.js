@@ -1,0 +1,59 @@
+// Elements without markup strings: text is always a text node, so nothing that the page shows can become code.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element: h("a", { href, onclick, class }, ...children). Strings become text nodes; null and false are left out. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const PATHS = {
+  send: "M12 19V5M5.5 11.5 12 5l6.5 6.5",
+  stop: "M7 7h10v10H7z",
+  close: "M6 6l12 12M18 6 6 18",
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  trash: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13",
+  up: "M6 14l6-6 6 6",
+  down: "M6 10l6 6 6-6",
+  plus: "M12 5v14M5 12h14",
+  again: "M19 12a7 7 0 1 1-2.2-5.1M19 4v4.5h-4.5",
+};
+
+/** Make an icon; it stands beside or instead of words that the control has anyway, so it is hidden from assistive technology. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" })) {
+    svg.setAttribute(key, value);
+  }
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** Say something to people who do not see the page; short notices only. */
+export function announce(text) {
+  document.getElementById("status").textContent = text;
+}
+
+/** Ask before something that cannot be undone; resolves to whether it was confirmed. */
+export function confirmed(question, action, cancel) {
+  return new Promise((resolve) => {
+    const dialog = h("dialog", { onclose: () => { resolve(dialog.returnValue === "yes"); dialog.remove(); } },
+      h("form", { method: "dialog" },
+        h("p", {}, question),
+        h("div", { class: "row" },
+          h("button", { value: "no", autofocus: true }, cancel),
+          h("button", { value: "yes", class: "danger" }, action))));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
