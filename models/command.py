@@ -23,6 +23,12 @@ NO_TELEMETRY = {
     "WANDB_MODE": "disabled",
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""
+OpenMP threads that spin while they wait fight with any other busy process: measured on two cores beside one, decoding
+went from 11.9 to 2.6 tokens/s and a question's embedding from 19 to 520 ms. Alone on the machine, spinning gains 10 %.
+"""
+
 LOG_LEVEL_VARIABLE = "HOMEGROUND_LOG_LEVEL"
 OUR_LOGGERS = ("models", "rag", "finetune", "scripts", "__main__")
 EXIT_USER_ERROR = 2
@@ -44,6 +50,8 @@ def run(app: Callable[[], object], *, offline: bool = True, log_level: str = "WA
             standard error), 130 after an interrupt.
     """
     os.environ.update(NO_TELEMETRY)
+    for name, value in QUIET_THREADS.items():
+        os.environ.setdefault(name, value)
     if offline:
         os.environ.update(OFFLINE)
     try:

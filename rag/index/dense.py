@@ -34,6 +34,9 @@ FLAT_LIMIT = 50_000
 """Up to here a scan of everything takes under 10 ms on two cores and is exact."""
 
 TRAINING_POINTS_PER_LIST = 64
+LEAST_LISTS_SHARE = 32
+"""At least one list in so many is read: real questions are less alike than the ones that recall is measured with."""
+
 RECALL_GOAL = 0.99
 RECALL_QUERIES = 200
 RECALL_DEPTH = 10
@@ -122,7 +125,7 @@ class DenseIndex:
     def _choose_nprobe(self, queries: Vectors, exact: Ids) -> None:
         """Read twice as many lists until the recall against the exact search reaches the goal."""
         lists = self._index.nlist
-        self._nprobe = max(1, lists // 128)
+        self._nprobe = max(1, lists // LEAST_LISTS_SHARE)
         while True:
             parameters = faiss.SearchParametersIVF(nprobe=self._nprobe)
             _, found = self._index.search(queries, RECALL_DEPTH, params=parameters)

@@ -36,7 +36,8 @@ class Passages:
         """
         sql = "SELECT chunk_id, vector FROM vectors WHERE chunk_id IN (SELECT value FROM json_each(?))"
         with self._db.reading() as connection:
-            found: dict[int, bytes] = dict(connection.execute(sql, (json.dumps(chunk_ids.tolist()),)).fetchall())
+            rows: list[tuple[Any, ...]] = connection.execute(sql, (json.dumps(chunk_ids.tolist()),)).fetchall()
+        found: dict[int, bytes] = dict(rows)
         gone = bytes(4 * dim)
         joined = b"".join(found.get(chunk_id, gone) for chunk_id in chunk_ids.tolist())
         return np.frombuffer(joined, dtype="<f4").reshape(len(chunk_ids), dim).astype(np.float32, copy=False)

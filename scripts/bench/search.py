@@ -111,6 +111,20 @@ def measure(workspace: Workspace, questions: list[str], queries: Vectors, share:
     }
 
 
+def fill(workspace: Workspace, rows: int, sample: int) -> None:
+    """Make the collection: ``rows`` chunks, ``sample`` of them really embedded."""
+    embedder = workspace.models.embedder
+    chunks = read_chunks(embedder)
+    picked = np.random.default_rng(2).permutation(len(chunks))[:sample]
+    sys.stderr.write(f"{len(chunks)} chunks read; embedding {len(picked)}\n")
+    chunks = [chunks[number] for number in picked] + chunks
+    vectors = embedder.embed([chunk.searched_text(document.title) for document, chunk in chunks[: len(picked)]])
+    identity = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
+    info = workspace.store.documents.create_collection("bench", identity)
+    for batch in batches(chunks, vectors, rows):
+        workspace.store.documents.put(info.id, batch, "bench")
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -125,17 +139,9 @@ def main(
         tempfile.TemporaryDirectory() as scratch,
         Workspace(load(data_dir=data_path or Path(scratch), environment={})) as workspace,
     ):
+        if not workspace.collections():
+            fill(workspace, rows, sample)
         embedder = workspace.models.embedder
-        chunks = read_chunks(embedder)
-        rng = np.random.default_rng(2)
-        picked = rng.permutation(len(chunks))[:sample]
-        sys.stderr.write(f"{len(chunks)} chunks read; embedding {len(picked)}\n")
-        chunks = [chunks[number] for number in picked] + chunks
-        vectors = embedder.embed([chunk.searched_text(document.title) for document, chunk in chunks[: len(picked)]])
-        identity = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
-        info = workspace.store.documents.create_collection("bench", identity)
-        for batch in batches(chunks, vectors, rows):
-            workspace.store.documents.put(info.id, batch, "bench")
         started = time.perf_counter()
         index = workspace.collection("bench")._index
         built = time.perf_counter() - started
