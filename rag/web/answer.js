@@ -128,7 +128,12 @@ function card(place, quote, onclick, number = place.number) {
 
 function lookedAt(answer, open) {
   const places = answer.hits.map((hit) => ({ ...hit, quote: hit.text }));
-  return h("ul", { class: "sources plain" }, places.map((place, index) => h("li", {}, card(place, place.text, () => open(places, index), null))));
+  return h("ul", { class: "sources plain" }, places.map((place, index) => h("li", {}, card(place, beginning(place.text), () => open(places, index), null))));
+}
+
+/** A passage without the heading lines at its beginning, which stand above it already. */
+function beginning(text) {
+  return text.replace(/^\s*(#{1,6} [^\n]*\n+)+/, "");
 }
 
 function unbacked(answer, open) {

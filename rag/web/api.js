@@ -1,6 +1,9 @@
 // The server's API: JSON in and out, one stream reader, and errors that say what happened.
 
-/** What the server refused, in its own words; code "signed_out", "loading" and "offline" are states of the whole page. */
+/** Codes of errors that concern the whole page and not one request. */
+export const PAGE_STATES = new Set(["signed_out", "loading", "offline"]);
+
+/** What the server refused, in its own words. */
 export class ApiError extends Error {
   constructor(message, code, status) {
     super(message);

@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { askPage } from "./ask.js";
 import { placeOf } from "./answer.js";
 import { documentsPage } from "./documents.js";
-import { announce, h } from "./dom.js";
+import { complain, h } from "./dom.js";
 import { sourcePanel } from "./source.js";
 import { strings } from "./strings.js";
 
@@ -65,11 +65,10 @@ function onProblem(error) {
   if (error.code === "signed_out") {
     const refused = new URLSearchParams(location.search).get("sign-in");
     middle(strings.signedOut, refused ? strings.signInRefused : strings.signedOutMore);
-  } else if (error.code === "offline" || error.code === "loading" || error.code === "shutting_down") {
+  } else if (api.PAGE_STATES.has(error.code)) {
     setTimeout(start, RETRY_MS);
   } else {
-    announce(error.message || strings.failed);
-    console.warn(error.message);
+    complain(error.message || strings.failed, strings.dismiss);
   }
 }
 
@@ -91,10 +90,11 @@ function route() {
     showSource(rest, new URLSearchParams(query));
     return;
   }
-  const wasOpen = !document.querySelector("aside").hidden;
+  const aside = document.querySelector("aside");
+  const wasRead = !aside.hidden && (aside.contains(document.activeElement) || document.activeElement === document.body);
   panel.hide();
   mark(null);
-  if (wasOpen && opener?.isConnected) opener.focus();
+  if (wasRead && opener?.isConnected) opener.focus();
   else if (isNew || last.name === "documents") page.shown(last.argument);
 }
 

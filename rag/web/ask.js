@@ -34,9 +34,12 @@ export function askPage({ about, openSource, onProblem }) {
 
   function refresh() {
     const found = about.collections.find((entry) => entry.name === collection.value);
-    collection.disabled = !retrieval.checked || !about.collections.length;
+    retrieval.disabled = !about.collections.length;
+    if (retrieval.disabled) retrieval.checked = false;
+    collection.hidden = !about.collections.length;
+    collection.disabled = !retrieval.checked;
     question.placeholder = retrieval.checked ? strings.questionHint : strings.questionHintPlain;
-    if (!retrieval.checked) empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomePlain));
+    if (!retrieval.checked && about.collections.length) empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomePlain));
     else if (found?.documents) empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomeMore(found.name, found.documents)));
     else {
       empty.replaceChildren(h("h2", { class: "h1" }, strings.nothingYet), h("p", {}, strings.nothingYetMore),
@@ -45,6 +48,7 @@ export function askPage({ about, openSource, onProblem }) {
   }
 
   function update(fresh) {
+    if (!about.collections.length && fresh.collections.length) retrieval.checked = true; // there is something to look in now
     about = fresh;
     const chosen = collection.value || about.collection;
     collection.replaceChildren(...about.collections.map((entry) => h("option", { selected: entry.name === chosen }, entry.name)));
@@ -63,7 +67,7 @@ export function askPage({ about, openSource, onProblem }) {
     const text = question.value.trim();
     if (!text) return;
     question.value = "";
-    run(text, retrieval.checked && about.collections.length > 0);
+    run(text, retrieval.checked);
   }
 
   async function run(text, usesDocuments) {
@@ -98,7 +102,7 @@ export function askPage({ about, openSource, onProblem }) {
     } catch (error) {
       if (error.name === "AbortError") view.stopped();
       else view.fail(error instanceof api.ApiError && error.message ? error.message : strings.interrupted);
-      if (error instanceof api.ApiError) onProblem(error);
+      if (api.PAGE_STATES.has(error.code)) onProblem(error);
     } finally {
       running = null;
       busy(false);

@@ -44,6 +44,14 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
+/** Say what went wrong, until it is dismissed or something else goes wrong. */
+export function complain(text, dismiss) {
+  document.querySelector(".toast")?.remove();
+  const toast = h("div", { class: "notice error toast", role: "alert" }, h("span", {}, text),
+    h("button", { type: "button", class: "quiet icon", "aria-label": dismiss, onclick: () => toast.remove() }, icon("close")));
+  document.body.append(toast);
+}
+
 /** Ask before something that cannot be undone; resolves to whether it was confirmed. */
 export function confirmed(question, action, cancel) {
   return new Promise((resolve) => {

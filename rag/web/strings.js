@@ -22,7 +22,7 @@ export const strings = {
     `Answers come from ${count(documents, "document", "documents")} in “${collection}”. Every number in an answer opens the exact words behind it.`,
   welcomePlain: "Without documents the model answers from what it learned in training, and names no sources.",
   nothingYet: "No documents yet",
-  nothingYetMore: "Add files, and ask about them. They stay on this machine.",
+  nothingYetMore: "Add files, and ask about them; they stay on this machine. Until then the model answers from what it learned in training.",
   addDocuments: "Add documents",
 
   question: "Your question",
