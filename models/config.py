@@ -56,7 +56,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if root is None or values is None:
         return {}, {}

@@ -78,7 +78,7 @@ def fit(
     question: str, passages: Sequence[Passage], history: Sequence[Message], count: CountTokens, budget: int
 ) -> Fitted:
     """
-    Make the longest grounded prompt within a budget: the worst passages go first, then the oldest turns.
+    Make the longest grounded prompt within a budget: the oldest turns go first, then the worst passages.
 
     Args:
         question: the question.
@@ -92,7 +92,7 @@ def fit(
     """
     kept = list(history)
     while kept and count(grounded(question, passages[:1], kept)) > budget:
-        kept.pop(0)
+        kept = _without_oldest(kept)
     for used in range(len(passages), 0, -1):
         messages = grounded(question, passages[:used], kept)
         tokens = count(messages)
@@ -126,7 +126,16 @@ def fit_plain(question: str, history: Sequence[Message], count: CountTokens, bud
                 f"the question needs {tokens} tokens, but {budget} are left for the prompt; "
                 "shorten it, ask for fewer new tokens, or choose a model with a longer context."
             )
-        kept.pop(0)
+        kept = _without_oldest(kept)
+
+
+def _without_oldest(history: Sequence[Message]) -> list[Message]:
+    """Leave out the oldest exchange, up to the next question; the instructions only when nothing else is left."""
+    turns = [message for message in history if message.role != "system"]
+    if not turns:
+        return list(history[1:])
+    later = next((at for at, turn in enumerate(turns[1:], start=1) if turn.role == "user"), len(turns))
+    return [message for message in history if message.role == "system"] + turns[later:]
 
 
 def _shortened(question: str, passage: Passage, count: CountTokens, budget: int) -> Passage:

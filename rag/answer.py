@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from models import base
-from models.base import Message, SamplingParams
+from models.base import Message, ModelError, SamplingParams
 from models.prompt import REFUSAL, Fitted, Passage, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
@@ -74,6 +74,7 @@ def answer_from(
         ModelError: the adapter is unknown.
     """
     retrieved = time.perf_counter()
+    _require_adapter(question.adapter, generator)
     found = tuple(hit for hit in hits if _could_help(hit, settings))[: settings.passages]
     if not found:
         yield REFUSAL
@@ -84,8 +85,9 @@ def answer_from(
     passages = [Passage(_label(hit), hit.chunk.text) for hit in found]
     prompt = fit(question.text, passages, question.history, generator.count_tokens, budget)
     given = found[: prompt.passages]
-    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, MarkerFilter(len(given)))
+    # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
     documents = {hit.document_id: read(hit.document_id) for hit in given}
+    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, MarkerFilter(len(given)))
     citations = () if abstains(text) else cite(text, given, documents)
     yield _answer(question, generator, text, citations, given, timings, collection, reason)
 
@@ -110,6 +112,13 @@ def last(stream: AnswerStream) -> Answer:
 def abstains(text: str) -> bool:
     """Return whether an answer says that the sources do not hold one."""
     return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
+
+
+def _require_adapter(name: str | None, generator: base.Generator) -> None:
+    """Refuse an unknown adapter even where the model is not asked."""
+    if name is not None and name not in generator.adapters:
+        known = ", ".join(generator.adapters) or "none"
+        raise ModelError(f"no adapter {name!r} is loaded for {generator.name!r}; loaded: {known}.")
 
 
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:

@@ -22,6 +22,9 @@ from rag.types import Chunk, Document, searched_prefix
 TokenStarts = Callable[[str], npt.NDArray[np.int64]]
 Span = tuple[int, int]
 
+CHARACTERS_PER_TOKEN = 20
+"""So many characters count as a token at least: an embedder may read a run without spaces, however long, as one."""
+
 SMALL_SECTION_TOKENS = 32
 """A section shorter than this says too little on its own and is packed with the next one."""
 
@@ -64,13 +67,14 @@ class _Counter:
 
     def __call__(self, span: Span) -> int:
         first, last = np.searchsorted(self._starts, span)
-        return int(last - first)
+        return max(int(last - first), (span[1] - span[0]) // CHARACTERS_PER_TOKEN)
 
     def runs(self, span: Span, size: int) -> Iterator[Span]:
-        """Cut a span before every ``size``-th token."""
+        """Cut a span before every ``size``-th token, and where it goes on for too long without one."""
         first, last = np.searchsorted(self._starts, span)
         cuts = [span[0], *self._starts[first + size : last : size].tolist(), span[1]]
-        yield from pairwise(cuts)
+        for start, end in pairwise(cuts):
+            yield from pairwise([*range(start, end, CHARACTERS_PER_TOKEN * size), end])
 
 
 def _sections(document: Document, counter: _Counter) -> Iterator[Span]:

@@ -86,9 +86,10 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
         documents: the hits' documents, by row.
     """
     sources = [_sentences(hit, documents[hit.document_id]) for hit in hits]
-    marked = bool(_MARKER.search(answer))
+    claims = _claims(answer, len(hits))
+    marked = any(numbers for _, numbers in claims)
     found: dict[tuple[int, int], Citation] = {}
-    for claim, numbers in _claims(answer):
+    for claim, numbers in claims:
         said = frozenset(words(claim))
         candidates = numbers if marked else range(1, len(hits) + 1)
         best = _best_sentences(said, candidates, sources)
@@ -101,13 +102,14 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
     return tuple(found.values())
 
 
-def _claims(answer: str) -> list[tuple[str, list[int]]]:
-    """Return each sentence of an answer with the numbers of its markers; markers alone belong to what is before."""
+def _claims(answer: str, sources: int) -> list[tuple[str, list[int]]]:
+    """Return each sentence with its markers' numbers, up to ``sources``; lone markers belong to what is before."""
     claims: list[tuple[str, list[int]]] = []
     start = 0
     for end in [*(match.end() for match in _SENTENCE_END.finditer(answer)), len(answer)]:
         sentence, start = answer[start:end], end
-        numbers = list(dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence)))
+        written = dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence))
+        numbers = [number for number in written if 1 <= number <= sources]
         claim = _MARKER.sub("", sentence).strip()
         if claim:
             claims.append((claim, numbers))

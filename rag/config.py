@@ -110,10 +110,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
         if section not in Settings.model_fields:
             raise ConfigError(f"{variable} names no setting; the sections are {', '.join(Settings.model_fields)}.")
-        if name:
-            values.setdefault(section, {})[name] = value
-        else:
+        if name and isinstance(values.setdefault(section, {}), dict):
+            values[section][name] = value
+        elif not name and section not in values:
             values[section] = value
+        else:
+            raise ConfigError(f"{variable} contradicts another variable of {section!r}; unset one of them.")
     return values
 
 

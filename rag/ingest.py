@@ -41,7 +41,7 @@ def ingest(
         with _progress(errors) as progress:
             task = progress.add_task("", total=None)
             report = base.add(
-                *paths, sync=sync, on_progress=lambda report: progress.update(task, description=_line(report))
+                *paths, sync=sync, on_progress=lambda report: progress.update(task, description=str(report))
             )
     if as_json:
         sys.stdout.write(json.dumps(_as_object(report), ensure_ascii=False) + "\n")
@@ -56,11 +56,6 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _line(report: Report) -> str:
-    done = len(report.documents)
-    return f"{done} indexed ({report.chunks} chunks), {report.unchanged} unchanged, {len(report.errors)} errors"
-
-
 def _show(report: Report, collection: str) -> None:
     console = Console(highlight=False)
     for title, problems in (("Not indexed", report.errors), ("Indexed with reservations", report.warnings)):
@@ -70,11 +65,7 @@ def _show(report: Report, collection: str) -> None:
                 table.add_row(problem.source, problem.error)
             console.print(table)
     rate = f", {report.chunks / report.seconds:.0f} chunks/s" if report.chunks else ""
-    console.print(
-        f"{collection}: {len(report.documents)} documents indexed ({report.chunks} chunks), "
-        f"{report.unchanged} unchanged, {report.removed} removed, {len(report.errors)} errors "
-        f"in {report.seconds:.1f} s{rate}"
-    )
+    console.print(f"{collection}: {report} in {report.seconds:.1f} s{rate}", soft_wrap=True)
 
 
 def _as_object(report: Report) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class KnowledgeBase:
             try:
                 parsed = parser.parse_bytes(data, name)
             except InputError as error:
-                report.errors.append(Problem(name, str(error)))
+                report.errors.append(Problem(name, str(error).removeprefix(f"{name} ")))
                 return report
         report.warnings = [Problem(name, warning) for warning in parsed.warnings]
         added = self.add_documents([parsed.document])

@@ -57,18 +57,19 @@ class LoadedModels:
         )
 
     def _load_embedder(self) -> Embedder:
+        started = time.perf_counter()
+        model = locate(self._settings.embedder, "embedder")
         from models.embedder import SentenceTransformerEmbedder  # torch is imported here, not at start
 
-        started = time.perf_counter()
-        embedder = SentenceTransformerEmbedder(locate(self._settings.embedder, "embedder"), device=self._device)
+        embedder = SentenceTransformerEmbedder(model, device=self._device)
         logger.info("embedder %s loaded, %.2f s", embedder.name, time.perf_counter() - started)
         return embedder
 
     def _load_generator(self) -> Generator:
-        from models.generator import TransformersGenerator  # torch is imported here, not at start
-
         started = time.perf_counter()
         model = locate(self._settings.generator, "generator")
+        from models.generator import TransformersGenerator  # torch is imported here, not at start
+
         generator = TransformersGenerator(model, device=self._device, adapters=adapters.installed(base=model))
         logger.info("generator %s loaded, %.2f s", generator.name, time.perf_counter() - started)
         return generator

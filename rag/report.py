@@ -35,6 +35,12 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        return (
+            f"{len(self.documents)} documents indexed ({self.chunks} chunks), {self.unchanged} unchanged, "
+            f"{self.removed} removed, {len(self.errors)} errors"
+        )
+
     @property
     def chunks(self) -> int:
         """Chunks stored."""

@@ -60,6 +60,10 @@ def retrieve(
         raise InputError("the question is empty.")
     if len(question) > MAX_QUESTION_CHARACTERS:
         raise InputError(f"the question has {len(question)} characters; at most {MAX_QUESTION_CHARACTERS} are read.")
+    try:
+        question.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the question holds characters that are no text; type it again.") from error
     started = time.perf_counter()
     query = embedder.embed_query(question)
     embedded = time.perf_counter()
@@ -85,16 +89,16 @@ def search(
     documents: Ids | None = None,
 ) -> list[Scored]:
     """Return the best chunks for a question whose vector, shape ``(dim,)``, is known; see :func:`retrieve`."""
-    index.refresh()
-    allowed = index.allowed(documents)
+    now = index.current()
+    allowed = now.allowed(documents)
     depth = max(k, settings.candidates)
-    near, near_cosines = index.nearest(query, depth, allowed)
-    matching, matching_scores = index.matching(question, depth, allowed)
+    near, near_cosines = now.nearest(query, depth, allowed)
+    matching, matching_scores = now.matching(question, depth, allowed)
     rows = np.union1d(near, matching)
     if not len(rows):
         return []
     cosines = _complete(rows, near, near_cosines, lambda missing: store.passages.vectors(missing, len(query)) @ query)
-    words = _complete(rows, matching, matching_scores, lambda missing: index.lexical_scores(question, missing))
+    words = _complete(rows, matching, matching_scores, lambda missing: now.lexical_scores(question, missing))
     fused = fuse(cosines, words, settings.dense_weight)
     order = np.lexsort((rows, -fused))[:k]
     return [Scored(int(rows[i]), float(fused[i]), float(cosines[i]), float(words[i])) for i in order]

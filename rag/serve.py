@@ -132,11 +132,8 @@ def serve(
     settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
 ) -> None:
     """Serve the page and the API on this machine, with a sign-in link on standard output."""
-    environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = config.load(
-        settings_file, environment, data_dir=data_dir, collection=collection, engine=engine, server=given or None
-    )
+    settings = config.load(settings_file, data_dir=data_dir, collection=collection, engine=engine, server=given or None)
     require_loopback(settings.server.host)
     from rag.workspace import Workspace
 
@@ -212,4 +209,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    command.run(app)
+    command.run(app, log_level="INFO")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -18,6 +19,8 @@ from rag.knowledge_base import KnowledgeBase
 from rag.loaded import LoadedModels
 from rag.store import Store
 from rag.store.records import CollectionInfo, EmbedderIdentity
+
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -46,9 +49,14 @@ class Workspace:
         self._files.keep_only(self.store.passages.index_directories())
 
     def close(self) -> None:
-        """Save what is worth saving and release the directory."""
-        for index in self._indexes.values():
-            index.save()
+        """Save what is worth saving and release the directory; an index that cannot be saved is built again."""
+        with self._indexing:
+            for index in self._indexes.values():
+                try:
+                    index.save()
+                except StoreError as error:
+                    logger.warning("%s", error)
+            self._indexes.clear()
         self.store.close()
 
     def __enter__(self) -> Workspace:
@@ -140,7 +148,7 @@ class Workspace:
         with self._writing, self._indexing:
             self.store.documents.delete_collection(info.id)
             self._indexes.pop(info.id, None)
-            self._files.keep_only(self.store.passages.index_directories())
+            self._files.remove_all(info.id)
 
     def _index(self, info: CollectionInfo) -> CollectionIndex:
         """Return a collection's indexes, opened now if they were not."""

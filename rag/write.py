@@ -17,6 +17,7 @@ from models.base import Embedder, InputError
 from rag.chunk import split
 from rag.load import Limits, Outcome, Parser, SourceFile, find_files
 from rag.load.files import read_file
+from rag.load.values import EMPTY, NO_TEXT
 from rag.report import OnProgress, Problem, Report
 from rag.store import Store
 from rag.store.records import CollectionInfo, Prepared, Version
@@ -62,7 +63,7 @@ class Writer:
         limit = self._embedder.max_tokens
         chunks = split(document, self._embedder.token_starts, size=min(self._size, limit), limit=limit)
         if not chunks:
-            self._report.errors.append(Problem(document.source, "holds no text."))
+            self._report.errors.append(Problem(document.source, NO_TEXT))
             return
         self._waiting.append((document, chunks))
         self._waiting_chunks += len(chunks)
@@ -104,7 +105,7 @@ def ingest_files(
         collection: the collection.
         embedder: gives the embedder; not called when nothing changed, so that no model is loaded.
         size: most tokens of a chunk.
-        sync: also remove documents whose file is not below ``roots`` any more.
+        sync: also remove documents that came from below ``roots`` and whose file is not there any more.
         on_progress: called with the growing report after each file.
 
     Returns:
@@ -118,12 +119,16 @@ def ingest_files(
     report = Report()
     known = store.documents.versions(collection.id)
     seen: set[str] = set()
-    changed = _changed(find_files([Path(root) for root in roots]), known, recipe(size), seen, report)
+    roots = [Path(root) for root in roots]
+    changed = _changed(find_files(roots), known, recipe(size), seen, report)
     writer: Writer | None = None
+    emptied: list[int] = []
     with Parser() as parser:
         for outcome in parser.parse_many(changed):
             if isinstance(outcome.result, InputError):
-                report.errors.append(Problem(outcome.source, str(outcome.result)))
+                report.errors.append(_problem(outcome, known))
+                if outcome.source in known and str(outcome.result) in (EMPTY, NO_TEXT):
+                    emptied.append(known[outcome.source].document_id)
             else:
                 writer = writer or Writer(store, collection, embedder(), size, report)
                 report.warnings += [Problem(outcome.source, warning) for warning in outcome.result.warnings]
@@ -131,20 +136,36 @@ def ingest_files(
             on_progress(report)
     if writer:
         writer.flush()
-    if sync:
-        gone = [version.document_id for source, version in known.items() if source not in seen]
-        report.removed = store.documents.delete_documents(collection.id, gone) if gone else 0
+    gone = emptied + (_gone(known, roots, seen, report) if sync else [])
+    report.removed = store.documents.delete_documents(collection.id, gone) if gone else 0
     report.seconds = time.perf_counter() - started
-    logger.info(
-        "indexed %d documents (%d chunks), %d unchanged, %d removed, %d errors, %.2f s",
-        len(report.documents),
-        report.chunks,
-        report.unchanged,
-        report.removed,
-        len(report.errors),
-        report.seconds,
-    )
+    logger.info("%s, %.2f s", report, report.seconds)
     return report
+
+
+def _problem(outcome: Outcome, known: Mapping[str, Version]) -> Problem:
+    """Say what is wrong with a file, and that its text of before is still found."""
+    reason = str(outcome.result)
+    if outcome.source in known and reason not in (EMPTY, NO_TEXT):
+        reason += " What was indexed of it before stays."
+    return Problem(outcome.source, reason)
+
+
+def _gone(known: Mapping[str, Version], roots: Iterable[Path], seen: set[str], report: Report) -> list[int]:
+    """
+    Return the documents that came from below ``roots`` and were not met there.
+
+    Uploads came from no folder and stay; so does what lies in a folder that could not be read this time.
+    """
+    below = [root.resolve() for root in roots]
+    unread = tuple("" if problem.source == "." else f"{problem.source}/" for problem in report.errors)
+    return [
+        version.document_id
+        for source, version in known.items()
+        if source not in seen
+        and not source.startswith(unread)
+        and any(Path(version.origin).is_relative_to(root) for root in below if version.origin)
+    ]
 
 
 def _changed(

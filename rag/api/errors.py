@@ -87,7 +87,8 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
-        return ApiError(error.status_code, str(error.detail), "http_error", headers=error.headers)
+        code = str(error.detail).lower().replace(" ", "_") if error.status_code in (404, 405) else "http_error"
+        return ApiError(error.status_code, str(error.detail), "http_error", code, headers=error.headers)
     if isinstance(error, QueueFullError):
         return busy(429, str(error), "queue_full", error.retry_after_s)
     if isinstance(error, DrainingError):

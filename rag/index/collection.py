@@ -11,16 +11,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import numpy as np
 
-from models.base import Vectors
-from rag.index.dense import DenseIndex, Mask
+from models.base import StoreError
+from rag.index.dense import DenseIndex
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex
-from rag.store.records import CollectionInfo, Ids, IndexRecord
+from rag.index.snapshot import Snapshot
+from rag.store.records import CollectionInfo, Ids, IndexRecord, Roster
 from rag.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -49,65 +52,33 @@ class CollectionIndex:
         self._files = files
         self._lock = threading.RLock()
         self._seen = -1
-        self._dense, self._dense_through = self._open_dense()
-        self._lexical_directory, self._lexical, self._lexical_through = self._open_lexical()
+        with self._translated():
+            self._dense, self._dense_through = self._open_dense()
+            self._lexical_directory, self._lexical, self._lexical_through = self._open_lexical()
         self._saved_through = self._dense_through
-        self._chunks: Ids = np.empty(0, np.int64)
-        self._documents: Ids = np.empty(0, np.int64)
-        self.refresh()
+        self._roster = Roster(self._lexical.rows(), np.empty(0, np.int64))
+        self.current()
 
-    def refresh(self) -> None:
-        """Take in what the store has committed since the last time."""
-        with self._lock:
+    def current(self) -> Snapshot:
+        """
+        Take in what the store has committed since the last time, and return both indexes as they are now.
+
+        Raises:
+            StoreError: an index cannot be written; the store is not affected.
+        """
+        with self._lock, self._translated():
             changes = self._store.documents.changes(self._id)
-            if changes == self._seen:
-                return
-            roster = self._store.passages.roster(self._id)
-            self._refresh_dense(roster.chunks)
-            self._refresh_lexical(roster.chunks)
-            self._chunks, self._documents = roster.chunks, roster.documents
-            self._seen = changes
-
-    def allowed(self, documents: Ids | None) -> Mask | None:
-        """
-        Return which chunk rows a search may find, indexed by row.
-
-        Args:
-            documents: rows of the documents that the caller may read and the filter lets through; None for all.
-
-        Returns:
-            None when no row needs to be held back.
-        """
-        with self._lock:
-            if documents is None and len(self._dense) == len(self._chunks):
-                return None
-            mask = np.zeros(int(self._chunks[-1]) + 1 if len(self._chunks) else 1, dtype=np.bool_)
-            if documents is None:
-                mask[self._chunks] = True
-            else:
-                readable = np.zeros(int(self._documents.max(initial=0)) + 1, dtype=np.bool_)
-                readable[documents[documents < len(readable)]] = True
-                mask[self._chunks[readable[self._documents]]] = True
-            # An index may know deleted rows beyond the last living one.
-            return np.pad(mask, (0, max(0, self._dense_through + 1 - len(mask))))
-
-    def nearest(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
-        """Return the ``k`` nearest allowed chunks and their cosine similarities, see :meth:`DenseIndex.search`."""
-        with self._lock:
-            return self._dense.search(query, k, allowed)
-
-    def matching(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
-        """Return the ``k`` allowed chunks that match best and their BM25, see :meth:`LexicalIndex.search`."""
-        return self._lexical.search(question, k, allowed)
-
-    def lexical_scores(self, question: str, rows: Ids) -> Vectors:
-        """Return the BM25 score of each row, see :meth:`LexicalIndex.scores`."""
-        return self._lexical.scores(question, rows)
+            if changes != self._seen:
+                roster = self._store.passages.roster(self._id)
+                self._refresh_dense(roster.chunks)
+                self._refresh_lexical(roster.chunks)
+                self._roster, self._seen = roster, changes
+            return Snapshot(self._dense, self._lexical, self._roster)
 
     def save(self) -> None:
         """Write the dense index, unless little has changed since it was written."""
-        with self._lock:
-            self.refresh()
+        with self._lock, self._translated():
+            self.current()
             if self._dense_through - self._saved_through < SAVE_AFTER_ROWS:
                 return
             directory = self._files.new("dense", self._id)
@@ -116,23 +87,48 @@ class CollectionIndex:
             self._saved_through = self._dense_through
 
     def _open_dense(self) -> tuple[DenseIndex, int]:
-        record = self._store.passages.index_record(self._id, "dense")
-        if record is not None:
-            directory = self._files.intact(record.directory, record.files)
-            if directory is not None:
+        record, directory = self._intact("dense")
+        if record is not None and directory is not None:
+            try:
                 return DenseIndex.load(directory, record.detail), record.through
-            logger.warning("the dense index %s is missing or damaged; building it again", record.directory)
+            except (RuntimeError, KeyError) as error:
+                logger.warning(
+                    "the dense index %s is of another version (%s); building it again", directory.name, error
+                )
         return DenseIndex(self._dim), 0
 
     def _open_lexical(self) -> tuple[Path, LexicalIndex, int]:
-        record = self._store.passages.index_record(self._id, "lexical")
-        if record is not None:
-            directory = self._files.intact(record.directory, record.files)
-            if directory is not None:
+        record, directory = self._intact("lexical")
+        if record is not None and directory is not None:
+            try:
                 return directory, LexicalIndex(directory), record.through
-            logger.warning("the lexical index %s is missing or damaged; building it again", record.directory)
+            except ValueError as error:
+                logger.warning(
+                    "the lexical index %s is of another version (%s); building it again", directory.name, error
+                )
         directory = self._files.new("lexical", self._id)
         return directory, LexicalIndex(directory), 0
+
+    def _intact(self, kind: str) -> tuple[IndexRecord | None, Path | None]:
+        """Return what is recorded of an index, and its directory if that is what was recorded."""
+        record = self._store.passages.index_record(self._id, kind)
+        if record is None:
+            return None, None
+        directory = self._files.intact(record.directory, record.files)
+        if directory is None:
+            logger.warning("the %s index %s is missing or damaged; building it again", kind, record.directory)
+        return record, directory
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what faiss, tantivy and the file system say into one sentence."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise StoreError(
+                f"the indexes in {self._files.root} cannot be read or written ({error}); free some space or check the "
+                "rights. Documents are safe: the indexes are built again from them."
+            ) from error
 
     def _refresh_dense(self, living: Ids) -> None:
         started = time.perf_counter()
@@ -153,18 +149,20 @@ class CollectionIndex:
 
     def _refresh_lexical(self, living: Ids) -> None:
         started = time.perf_counter()
-        known = self._chunks if len(self._chunks) else self._lexical.rows()
-        removed = np.setdiff1d(known, living, assume_unique=True)
+        removed = np.setdiff1d(self._roster.chunks, living, assume_unique=True)
         newest = int(living[-1]) if len(living) else self._lexical_through
         new = int(np.count_nonzero(living > self._lexical_through))
         if not new and not len(removed):
             return
         if len(removed) > DEAD_SHARE * max(1, len(living)):
-            self._lexical_directory = self._files.new("lexical", self._id)
-            self._lexical, self._lexical_through = LexicalIndex(self._lexical_directory), 0
+            directory = self._files.new("lexical", self._id)
+            fresh, through = LexicalIndex(directory), 0
             removed = removed[:0]
-        self._lexical.update(self._store.passages.texts_between(self._id, self._lexical_through, newest), removed)
-        self._lexical_through = newest
+        else:
+            # A copy with a searcher of its own: whoever searches now keeps the one from before.
+            directory, fresh, through = self._lexical_directory, copy(self._lexical), self._lexical_through
+        fresh.update(self._store.passages.texts_between(self._id, through, newest), removed)
+        self._lexical_directory, self._lexical, self._lexical_through = directory, fresh, newest
         self._record("lexical", self._lexical_directory, self._lexical_through, len(self._lexical), {})
         logger.info("lexical index: %d rows in, %d out, %.2f s", new, len(removed), time.perf_counter() - started)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class DenseIndex:
     def __init__(self, dim: int) -> None:
         self._dim = dim
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+        self._lock = threading.Lock()  # faiss may not be read while it is written
         self._nprobe = 0
         self._recall = 1.0
         self._built_rows = 0
@@ -91,7 +93,8 @@ class DenseIndex:
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add rows; ``ids`` of shape ``(n,)``, ``vectors`` of shape ``(n, dim)``."""
-        self._index.add_with_ids(vectors, ids)
+        with self._lock:
+            self._index.add_with_ids(vectors, ids)
 
     @classmethod
     def build(cls, dim: int, rows: int, blocks: Blocks) -> DenseIndex:
@@ -161,7 +164,8 @@ class DenseIndex:
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
         else:
             parameters = faiss.SearchParameters(sel=selector)
-        scores, ids = self._index.search(query[np.newaxis], min(k, len(self)), params=parameters)
+        with self._lock:
+            scores, ids = self._index.search(query[np.newaxis], min(k, len(self)), params=parameters)
         found = ids[0] >= 0
         return ids[0][found], scores[0][found]
 

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from models.base import StoreError
+
 
 class IndexFiles:
     """
@@ -20,7 +22,10 @@ class IndexFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{root} cannot be created ({error.strerror}); check the rights.") from error
 
     def new(self, kind: str, collection_id: int) -> Path:
         """Make an empty directory with a name that was never used."""
@@ -53,10 +58,15 @@ class IndexFiles:
         if (self.root / name).is_dir():
             shutil.rmtree(self.root / name)
 
+    def remove_all(self, collection_id: int) -> None:
+        """Remove every index directory of a collection."""
+        for path in self.root.glob(f"*-{collection_id}-*"):
+            shutil.rmtree(path)
+
     def keep_only(self, names: set[str]) -> None:
         """Remove every index directory that is not named."""
         for path in self.root.iterdir():
-            if path.name not in names:
+            if path.is_dir() and path.name not in names:
                 shutil.rmtree(path)
 
 

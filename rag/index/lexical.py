@@ -82,8 +82,9 @@ class LexicalIndex:
             removed: chunk rows to forget.
         """
         writer = self._index.writer(WRITER_BYTES, 1)
-        for row in removed.tolist():
-            writer.delete_documents_by_term("chunk", row)
+        if len(removed):
+            # By query: in tantivy 0.27 deletion by term takes an integer for a signed one, and finds nothing.
+            writer.delete_documents_by_query(self._member(removed))
         for block in added:
             for row, text in block:
                 document = tantivy.Document()
@@ -134,9 +135,11 @@ class LexicalIndex:
 
     def _among(self, query: tantivy.Query, rows: Ids) -> tantivy.Query:
         """Restrict a query to some rows without changing a score."""
-        member = tantivy.Query.term_set_query(self._schema, "chunk", rows.tolist())
-        silent = tantivy.Query.const_score_query(member, 0.0)
+        silent = tantivy.Query.const_score_query(self._member(rows), 0.0)
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, silent), (tantivy.Occur.Must, query)])
+
+    def _member(self, rows: Ids) -> tantivy.Query:
+        return tantivy.Query.term_set_query(self._schema, "chunk", rows.tolist())
 
     def _best(self, query: tantivy.Query, depth: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
         hits = self._searcher.search(query, depth, count=False).hits

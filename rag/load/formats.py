@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from models.base import InputError
 from rag.load import code, html, markdown, pdf, rst, text
-from rag.load.values import Extracted
+from rag.load.values import EMPTY, NO_TEXT, Extracted
 
 Reader = Callable[[bytes, str], Extracted]
 
@@ -70,14 +70,14 @@ def read(data: bytes, name: str) -> tuple[str, Extracted]:
         InputError: the file is empty, binary, damaged, encrypted or without text.
     """
     if not data:
-        raise InputError("is empty.")
+        raise InputError(EMPTY)
     suffix = PurePath(name).suffix.lower()
     if suffix not in FORMATS and text.is_binary(data):
         raise InputError(_unsupported(suffix))
     media_type, reader = FORMATS.get(suffix, ("text/plain", text.read))
     extracted = reader(data, name)
     if not extracted.text.strip():
-        raise InputError("holds no text.")
+        raise InputError(NO_TEXT)
     return media_type, replace(extracted, title=extracted.title or name)
 
 

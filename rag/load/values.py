@@ -15,6 +15,10 @@ from types import MappingProxyType
 from models.base import InputError
 from rag.types import Document, Heading, MetadataValue
 
+EMPTY = "is empty."
+NO_TEXT = "holds no text."
+"""The two reasons that are no failure to read: there is nothing in the file, so nothing of it may be found any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -111,6 +111,10 @@ class Database:
             raise StoreError(f"the disk that holds {self.path} is full; free some space and run it again.") from error
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise StoreError(f"{self.path} is damaged ({error}); restore it from a backup.") from error
+        except apsw.BusyError as error:
+            raise StoreError(f"{self.path} is held by another program; close what has it open.") from error
+        except apsw.ConstraintError as error:
+            raise StoreError(f"the collection was removed while it was written to ({error}); make it again.") from error
         except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
             raise StoreError(
                 f"{self.path} cannot be read or written ({error}); check the disk and the rights."

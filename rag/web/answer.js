@@ -70,14 +70,20 @@ export function answerView({ usesDocuments, open, askPlain }) {
       return;
     }
     draw((number, raw) => {
-      const own = citations.map((citation, index) => ({ citation, index })).filter((entry) => entry.citation.number === number);
+      const own = citations
+        .map((citation, index) => ({ citation, index }))
+        .filter((entry) => entry.citation.number === number);
       if (!own.length) return raw;
       const turn = seen.get(number) ?? 0;
       seen.set(number, turn + 1);
       const { citation, index } = own[Math.min(turn, own.length - 1)];
       return markerButton(citation, () => open(citations, index));
     }, true);
-    end(citations.length ? sources(citations, open) : unbacked(answer, open), answer.finish_reason === "length" && h("p", { class: "muted small" }, strings.truncated), foot(answer));
+    end(
+      citations.length ? sources(citations, open) : unbacked(answer, open),
+      answer.finish_reason === "length" && h("p", { class: "muted small" }, strings.truncated),
+      foot(answer),
+    );
     announce(strings.complete(citations.length));
   }
 
@@ -106,29 +112,69 @@ export function answerView({ usesDocuments, open, askPlain }) {
 }
 
 function markerButton(citation, onclick) {
-  return h("button", { type: "button", class: "marker", "data-place": placeOf(citation), "aria-expanded": "false", "aria-label": strings.source(citation.number, citation.title, citation.page), onclick }, String(citation.number));
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "marker",
+      "data-place": placeOf(citation),
+      "aria-expanded": "false",
+      "aria-label": strings.source(citation.number, citation.title, citation.page),
+      onclick,
+    },
+    String(citation.number),
+  );
 }
 
 function sources(citations, open) {
-  return h("section", { class: "answer", "aria-label": strings.sources },
+  return h(
+    "section",
+    { class: "answer", "aria-label": strings.sources },
     citations[0].computed && h("p", { class: "muted small" }, strings.computed),
-    h("ul", { class: "sources plain" }, citations.map((citation, index) => h("li", {}, card(citation, citation.quote, () => open(citations, index))))));
+    h(
+      "ul",
+      { class: "sources plain" },
+      citations.map((citation, index) =>
+        h(
+          "li",
+          {},
+          card(citation, citation.quote, () => open(citations, index)),
+        ),
+      ),
+    ),
+  );
 }
 
 function card(place, quote, onclick, number = place.number) {
   const where = [place.page && strings.page(place.page), within(place)].filter(Boolean).join(" · ");
-  return h("button", { type: "button", class: "card", "data-place": placeOf(place), "aria-expanded": "false", onclick },
+  return h(
+    "button",
+    { type: "button", class: "card", "data-place": placeOf(place), "aria-expanded": "false", onclick },
     number && h("span", { class: "marker", "aria-hidden": "true" }, String(number)),
-    h("span", { class: "about" },
+    h(
+      "span",
+      { class: "about" },
       h("span", { class: "where" }, place.title),
       h("span", { class: "place" }, where || place.source),
       h("span", { class: "quote" }, quote),
-      place.support < WEAK_SUPPORT && h("span", { class: "weak" }, strings.weak)));
+      place.support < WEAK_SUPPORT && h("span", { class: "weak" }, strings.weak),
+    ),
+  );
 }
 
 function lookedAt(answer, open) {
   const places = answer.hits.map((hit) => ({ ...hit, quote: hit.text }));
-  return h("ul", { class: "sources plain" }, places.map((place, index) => h("li", {}, card(place, beginning(place.text), () => open(places, index), null))));
+  return h(
+    "ul",
+    { class: "sources plain" },
+    places.map((place, index) =>
+      h(
+        "li",
+        {},
+        card(place, beginning(place.text), () => open(places, index), null),
+      ),
+    ),
+  );
 }
 
 /** A passage without the heading lines at its beginning, which stand above it already. */
@@ -138,28 +184,43 @@ function beginning(text) {
 
 function unbacked(answer, open) {
   if (!answer.hits.length) return null;
-  return h("section", { class: "answer", "aria-label": strings.sources },
+  return h(
+    "section",
+    { class: "answer", "aria-label": strings.sources },
     h("p", { class: "notice warn" }, h("strong", {}, strings.unbacked), ` ${strings.unbackedMore}`),
-    lookedAt(answer, open));
+    lookedAt(answer, open),
+  );
 }
 
 function abstained(answer, open, askPlain) {
-  return h("section", { class: "abstained" },
+  return h(
+    "section",
+    { class: "abstained" },
     h("h3", {}, strings.abstained),
     h("p", {}, answer.hits.length ? strings.lookedAt : strings.lookedAtNothing),
     answer.hits.length > 0 && lookedAt(answer, open),
-    h("div", { class: "row" }, h("button", { type: "button", onclick: askPlain }, strings.askPlain)));
+    h("div", { class: "row" }, h("button", { type: "button", onclick: askPlain }, strings.askPlain)),
+  );
 }
 
 function foot(answer) {
-  const copy = h("button", { type: "button", class: "quiet", onclick: () => copyAnswer(answer, copy) }, icon("copy"), strings.copy);
+  const copy = h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => copyAnswer(answer, copy) },
+    icon("copy"),
+    strings.copy,
+  );
   return h("div", { class: "foot" }, h("span", { class: "timings" }, strings.timings(answer)), copy);
 }
 
 async function copyAnswer(answer, button) {
-  const quotes = answer.citations.map((c) => `[${c.number}] ${c.source}${c.page ? `, ${strings.page(c.page)}` : ""}: “${c.quote}”`);
+  const quotes = answer.citations.map(
+    (c) => `[${c.number}] ${c.source}${c.page ? `, ${strings.page(c.page)}` : ""}: “${c.quote}”`,
+  );
   await navigator.clipboard.writeText([answer.answer, ...quotes].join("\n"));
   button.lastChild.data = strings.copied;
   announce(strings.copied);
-  setTimeout(() => { button.lastChild.data = strings.copy; }, 2000);
+  setTimeout(() => {
+    button.lastChild.data = strings.copy;
+  }, 2000);
 }

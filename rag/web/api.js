@@ -23,7 +23,7 @@ async function send(path, options) {
 
 export function errorFrom(status, body) {
   const error = body?.error ?? {};
-  const code = status === 401 ? "signed_out" : error.code ?? "unknown";
+  const code = status === 401 ? "signed_out" : (error.code ?? "unknown");
   return new ApiError(error.message ?? `HTTP ${status}`, code, status);
 }
 
@@ -97,7 +97,8 @@ export function upload(collection, file, name, onprogress) {
     request.responseType = "json";
     request.upload.onprogress = (event) => onprogress(event.loaded / event.total);
     request.onerror = () => reject(new ApiError("", "offline", 0));
-    request.onload = () => (request.status === 200 ? resolve(request.response) : reject(errorFrom(request.status, request.response)));
+    request.onload = () =>
+      request.status === 200 ? resolve(request.response) : reject(errorFrom(request.status, request.response));
     request.send(form);
   });
 }

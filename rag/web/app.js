@@ -26,7 +26,15 @@ const panel = sourcePanel(document.querySelector("aside"), {
 function middle(title, text, { pulse = false } = {}) {
   tabs.hidden = signOut.hidden = true;
   panel.hide();
-  main.replaceChildren(h("div", { class: "middle", role: "alert" }, pulse && h("div", { class: "pulse" }), h("h1", {}, title), h("p", {}, text)));
+  main.replaceChildren(
+    h(
+      "div",
+      { class: "middle", role: "alert" },
+      pulse && h("div", { class: "pulse" }),
+      h("h1", {}, title),
+      h("p", {}, text),
+    ),
+  );
 }
 
 /** Begin, or begin again after the server was away. */
@@ -113,10 +121,11 @@ async function showSource([collection, row], query) {
 }
 
 function mark(place) {
-  for (const control of main.querySelectorAll("[data-place]")) control.setAttribute("aria-expanded", String(control.dataset.place === place));
+  for (const control of main.querySelectorAll("[data-place]"))
+    control.setAttribute("aria-expanded", String(control.dataset.place === place));
 }
 
-/** Open a place of an answer beside it. The first adds a step to the browser's history, so that Back closes the panel. */
+/** Open a place of an answer beside it. The first adds a step to the browser's history: Back closes the panel. */
 function openSource(places, at) {
   quotes = { places, at };
   const address = placeOf(places[at]);
@@ -148,6 +157,12 @@ signOut.addEventListener("click", async () => {
   }
   pages = null;
   middle(strings.signedOutDone, strings.signedOutMore);
+});
+
+// The address names the page, so the link that skips the header must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
 });
 
 addEventListener("hashchange", route);

@@ -12,16 +12,39 @@ import { strings } from "./strings.js";
 export function askPage({ about, openSource, onProblem }) {
   const turns = h("ol", { class: "turns plain", "aria-label": strings.answers });
   const empty = h("div", { class: "middle" });
-  const question = h("textarea", { name: "question", rows: "1", maxlength: "20000", autocomplete: "off", enterkeyhint: "send", "aria-label": strings.question });
+  const question = h("textarea", {
+    name: "question",
+    rows: "1",
+    maxlength: "20000",
+    autocomplete: "off",
+    enterkeyhint: "send",
+    "aria-label": strings.question,
+  });
   const collection = h("select", { "aria-label": strings.collection, onchange: refresh });
   const adapter = h("select", { "aria-label": strings.adapter });
   const retrieval = h("input", { type: "checkbox", checked: true, onchange: refresh });
   const send = h("button", { class: "primary send" }, icon("send"), h("span", {}, strings.ask));
-  const form = h("form", { onsubmit: submit }, question,
-    h("div", { class: "controls" },
-      h("label", { class: "switch" }, retrieval, strings.useDocuments), collection, adapter, send));
-  const element = h("div", { class: "ask" }, h("h1", { class: "visually-hidden" }, strings.ask), empty,
-    h("div", { class: "conversation column", hidden: true }, turns), h("div", { class: "composer column" }, form));
+  const form = h(
+    "form",
+    { onsubmit: submit },
+    question,
+    h(
+      "div",
+      { class: "controls" },
+      h("label", { class: "switch" }, retrieval, strings.useDocuments),
+      collection,
+      adapter,
+      send,
+    ),
+  );
+  const element = h(
+    "div",
+    { class: "ask" },
+    h("h1", { class: "visually-hidden" }, strings.ask),
+    empty,
+    h("div", { class: "conversation column", hidden: true }, turns),
+    h("div", { class: "composer column" }, form),
+  );
   let running = null;
   const history = [];
 
@@ -39,21 +62,46 @@ export function askPage({ about, openSource, onProblem }) {
     collection.hidden = !about.collections.length;
     collection.disabled = !retrieval.checked;
     question.placeholder = retrieval.checked ? strings.questionHint : strings.questionHintPlain;
-    if (!retrieval.checked && about.collections.length) empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomePlain));
-    else if (found?.documents) empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomeMore(found.name, found.documents)));
+    if (!retrieval.checked && about.collections.length)
+      empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomePlain));
+    else if (found?.documents)
+      empty.replaceChildren(
+        h("h2", { class: "h1" }, strings.welcome),
+        h("p", {}, strings.welcomeMore(found.name, found.documents)),
+      );
     else {
-      empty.replaceChildren(h("h2", { class: "h1" }, strings.nothingYet), h("p", {}, strings.nothingYetMore),
-        h("button", { type: "button", class: "primary", onclick: () => { location.hash = "#/documents"; } }, icon("plus"), strings.addDocuments));
+      empty.replaceChildren(
+        h("h2", { class: "h1" }, strings.nothingYet),
+        h("p", {}, strings.nothingYetMore),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            onclick: () => {
+              location.hash = "#/documents";
+            },
+          },
+          icon("plus"),
+          strings.addDocuments,
+        ),
+      );
     }
   }
 
   function update(fresh) {
-    if (!about.collections.length && fresh.collections.length) retrieval.checked = true; // there is something to look in now
+    const first = !about.collections.length && fresh.collections.length;
+    if (first) retrieval.checked = true; // there is something to look in now
     about = fresh;
     const chosen = collection.value || about.collection;
-    collection.replaceChildren(...about.collections.map((entry) => h("option", { selected: entry.name === chosen }, entry.name)));
+    collection.replaceChildren(
+      ...about.collections.map((entry) => h("option", { selected: entry.name === chosen }, entry.name)),
+    );
     const adapterChosen = adapter.value;
-    adapter.replaceChildren(h("option", { value: "" }, strings.noAdapter), ...about.adapters.map((name) => h("option", { selected: name === adapterChosen }, name)));
+    adapter.replaceChildren(
+      h("option", { value: "" }, strings.noAdapter),
+      ...about.adapters.map((name) => h("option", { selected: name === adapterChosen }, name)),
+    );
     adapter.hidden = !about.adapters.length;
     refresh();
   }
@@ -74,30 +122,49 @@ export function askPage({ about, openSource, onProblem }) {
     running = new AbortController();
     busy(true);
     const chosen = usesDocuments ? collection.value : null;
-    const view = answerView({ usesDocuments, open: openSource, askPlain: () => { if (!running) run(text, false); } });
+    const view = answerView({
+      usesDocuments,
+      open: openSource,
+      askPlain: () => {
+        if (!running) run(text, false);
+      },
+    });
     const turn = h("li", { class: "turn" }, h("h2", { class: "question", dir: "auto" }, text), view.element);
     empty.hidden = true;
     turns.parentElement.hidden = false;
     turns.append(turn);
     // Once: the question goes to the top and the answer grows below it. After that the view belongs to the reader.
-    turn.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    turn.scrollIntoView({
+      block: "start",
+      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
     announce(strings.answering);
     let ended = false;
     try {
-      const body = { question: text, collection: chosen, adapter: adapter.value || null, history: usesDocuments ? [] : history };
-      await api.ask(body, {
-        queued: view.queued,
-        token: view.token,
-        answer(answer) {
-          ended = true;
-          view.finish(answer);
-          if (!usesDocuments) history.push({ role: "user", content: text }, { role: "assistant", content: answer.answer });
+      const body = {
+        question: text,
+        collection: chosen,
+        adapter: adapter.value || null,
+        history: usesDocuments ? [] : history,
+      };
+      await api.ask(
+        body,
+        {
+          queued: view.queued,
+          token: view.token,
+          answer(answer) {
+            ended = true;
+            view.finish(answer);
+            if (!usesDocuments)
+              history.push({ role: "user", content: text }, { role: "assistant", content: answer.answer });
+          },
+          error({ error }) {
+            ended = true;
+            view.fail(error.message);
+          },
         },
-        error({ error }) {
-          ended = true;
-          view.fail(error.message);
-        },
-      }, running.signal);
+        running.signal,
+      );
       if (!ended) view.fail(strings.interrupted);
     } catch (error) {
       if (error.name === "AbortError") view.stopped();

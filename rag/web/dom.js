@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element: h("a", { href, onclick, class }, ...children). Strings become text nodes; null and false are left out. */
+/** Make an element: h("a", { href, onclick, class }, ...children). Strings become text nodes, null is left out. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -27,11 +27,19 @@ const PATHS = {
   again: "M19 12a7 7 0 1 1-2.2-5.1M19 4v4.5h-4.5",
 };
 
-/** Make an icon; it stands beside or instead of words that the control has anyway, so it is hidden from assistive technology. */
+/** Make an icon; its control has a name in words, so the icon is hidden from assistive technology. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" })) {
+  for (const [key, value] of Object.entries({
+    viewBox: "0 0 24 24",
+    fill: "none",
+    stroke: "currentColor",
+    "stroke-width": "2",
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round",
+    "aria-hidden": "true",
+  })) {
     svg.setAttribute(key, value);
   }
   path.setAttribute("d", PATHS[name]);
@@ -47,21 +55,15 @@ export function announce(text) {
 /** Say what went wrong, until it is dismissed or something else goes wrong. */
 export function complain(text, dismiss) {
   document.querySelector(".toast")?.remove();
-  const toast = h("div", { class: "notice error toast", role: "alert" }, h("span", {}, text),
-    h("button", { type: "button", class: "quiet icon", "aria-label": dismiss, onclick: () => toast.remove() }, icon("close")));
+  const toast = h(
+    "div",
+    { class: "notice error toast", role: "alert" },
+    h("span", {}, text),
+    h(
+      "button",
+      { type: "button", class: "quiet icon", "aria-label": dismiss, onclick: () => toast.remove() },
+      icon("close"),
+    ),
+  );
   document.body.append(toast);
-}
-
-/** Ask before something that cannot be undone; resolves to whether it was confirmed. */
-export function confirmed(question, action, cancel) {
-  return new Promise((resolve) => {
-    const dialog = h("dialog", { onclose: () => { resolve(dialog.returnValue === "yes"); dialog.remove(); } },
-      h("form", { method: "dialog" },
-        h("p", {}, question),
-        h("div", { class: "row" },
-          h("button", { value: "no", autofocus: true }, cancel),
-          h("button", { value: "yes", class: "danger" }, action))));
-    document.body.append(dialog);
-    dialog.showModal();
-  });
 }

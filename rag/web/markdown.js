@@ -23,7 +23,9 @@ export function blocks(text) {
       if (block?.kind !== "ol") block = null;
     } else {
       const kind = kindOf(line);
-      const goesOn = block && (block.kind === kind || (kind === "p" && (block.kind === "ul" || block.kind === "ol") && /^\s/.test(line)));
+      const goesOn =
+        block &&
+        (block.kind === kind || (kind === "p" && (block.kind === "ul" || block.kind === "ol") && /^\s/.test(line)));
       if (!goesOn || kind === "heading") found.push((block = { kind, lines: [] }));
       block.lines.push(line);
     }
@@ -53,7 +55,11 @@ export function element(block, marker) {
         if (item) items.push({ value: item[1], text: item[2] });
         else items[items.length - 1].text += ` ${line.trim()}`;
       }
-      return h(block.kind, {}, items.map((item) => h("li", { value: item.value }, inline(item.text, marker))));
+      return h(
+        block.kind,
+        {},
+        items.map((item) => h("li", { value: item.value }, inline(item.text, marker))),
+      );
     }
     default:
       return h("p", {}, inline(text, marker));

@@ -25,32 +25,67 @@ export function sourcePanel(aside, { close, go }) {
   async function show({ collection, row, start, end }, quotes, at) {
     const own = (shown += 1);
     const marked = end > start;
-    const place = await api.get(`/api/documents/${encodeURIComponent(collection)}/${row}`, { start: Math.max(0, start - AROUND), end: (marked ? end : start + MORE) + AROUND });
-    const quoted = marked ? await api.get(`/api/documents/${encodeURIComponent(collection)}/${row}`, { start, end }) : place;
+    const place = await api.get(`/api/documents/${encodeURIComponent(collection)}/${row}`, {
+      start: Math.max(0, start - AROUND),
+      end: (marked ? end : start + MORE) + AROUND,
+    });
+    const quoted = marked
+      ? await api.get(`/api/documents/${encodeURIComponent(collection)}/${row}`, { start, end })
+      : place;
     if (own !== shown) return;
     const where = [quoted.page && strings.page(quoted.page), within(quoted)].filter(Boolean).join(" · ");
     const title = h("h2", { id: "source-title", tabindex: "-1" }, quoted.title);
     const body = h("div", { dir: "auto" });
-    const before = h("button", { type: "button", class: "quiet", onclick: () => extend(-1) }, icon("up"), strings.showBefore);
-    const after = h("button", { type: "button", class: "quiet", onclick: () => extend(1) }, icon("down"), strings.showAfter);
-    const text = h("div", { class: "text", tabindex: "0", role: "region", "aria-label": strings.sourceText }, before, body, after);
+    const before = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => extend(-1) },
+      icon("up"),
+      strings.showBefore,
+    );
+    const after = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => extend(1) },
+      icon("down"),
+      strings.showAfter,
+    );
+    const text = h(
+      "div",
+      { class: "text", tabindex: "0", role: "region", "aria-label": strings.sourceText },
+      before,
+      body,
+      after,
+    );
     aside.replaceChildren(
-      h("header", {},
-        h("div", { class: "row" }, title, h("button", { type: "button", class: "quiet icon", "aria-label": strings.close, onclick: close }, icon("close"))),
+      h(
+        "header",
+        {},
+        h(
+          "div",
+          { class: "row" },
+          title,
+          h(
+            "button",
+            { type: "button", class: "quiet icon", "aria-label": strings.close, onclick: close },
+            icon("close"),
+          ),
+        ),
         h("p", { class: "muted small" }, [quoted.source, where].filter(Boolean).join(" · ")),
-        quotes.length > 1 && steps(quotes, at)),
-      text);
+        quotes.length > 1 && steps(quotes, at),
+      ),
+      text,
+    );
     aside.hidden = false;
     draw();
     title.focus({ preventScroll: true });
     // Only the panel's own text moves; scrollIntoView would move the page as well.
     const quote = body.querySelector("mark");
-    if (quote) text.scrollTop += quote.getBoundingClientRect().top - text.getBoundingClientRect().top - text.clientHeight / 3;
+    if (quote)
+      text.scrollTop += quote.getBoundingClientRect().top - text.getBoundingClientRect().top - text.clientHeight / 3;
 
     function draw() {
       before.hidden = place.start === 0;
       after.hidden = place.end >= place.characters;
-      body.replaceChildren(...pieces(place, marked ? start : -1, end));
+      body.replaceChildren(...pieces(place, start, end));
     }
 
     async function extend(direction) {
@@ -73,15 +108,30 @@ export function sourcePanel(aside, { close, go }) {
 
   function steps(quotes, at) {
     const step = (label, name, index) =>
-      h("button", { type: "button", class: "quiet icon", "aria-label": label, disabled: !quotes[index], onclick: () => go(quotes, index) }, icon(name));
-    return h("div", { class: "row steps" }, h("span", { class: "muted small" }, strings.quoteOf(at + 1, quotes.length)),
-      step(strings.previousQuote, "up", at - 1), step(strings.nextQuote, "down", at + 1));
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet icon",
+          "aria-label": label,
+          disabled: !quotes[index],
+          onclick: () => go(quotes, index),
+        },
+        icon(name),
+      );
+    return h(
+      "div",
+      { class: "row steps" },
+      h("span", { class: "muted small" }, strings.quoteOf(at + 1, quotes.length)),
+      step(strings.previousQuote, "up", at - 1),
+      step(strings.nextQuote, "down", at + 1),
+    );
   }
 
   return { show, hide };
 }
 
-/** Cut a slice at its quote, its headings and its pages. Offsets count code points, which is not what JavaScript's strings count. */
+/** Cut a slice at its quote, headings and pages. Offsets count code points; JavaScript's strings count otherwise. */
 function pieces(place, start, end) {
   const points = Array.from(place.text);
   const lineEnd = (from) => {
@@ -89,21 +139,18 @@ function pieces(place, start, end) {
     return at < 0 ? place.end : place.start + at;
   };
   const headings = place.headings.map((heading) => ({ from: heading.start, to: lineEnd(heading.start) }));
-  const within = (at, range) => range.from <= at && at < range.to;
+  const covers = (range, at) => range.from <= at && at < range.to;
   const cuts = new Set([place.start, place.end, start, end]);
   for (const heading of headings) cuts.add(heading.from).add(heading.to);
   for (const page of place.page_starts) cuts.add(page.start);
   const ordered = [...cuts].filter((at) => at >= place.start && at <= place.end).sort((a, b) => a - b);
-  const nodes = [];
+  const [before, quote, after] = [[], [], []];
   ordered.forEach((from, index) => {
+    const nodes = from < start ? before : from < end ? quote : after;
     const page = place.page_starts.find((entry) => entry.start === from);
     if (page) nodes.push(h("span", { class: "page" }, strings.pageBreak(page.page)));
-    const to = ordered[index + 1];
-    if (to === undefined) return;
-    let node = document.createTextNode(points.slice(from - place.start, to - place.start).join(""));
-    if (headings.some((heading) => within(from, heading))) node = h("strong", { class: "heading" }, node);
-    if (start >= 0 && from >= start && from < end) node = h("mark", {}, node);
-    nodes.push(node);
+    const text = points.slice(from - place.start, (ordered[index + 1] ?? from) - place.start).join("");
+    nodes.push(headings.some((heading) => covers(heading, from)) ? h("strong", { class: "heading" }, text) : text);
   });
-  return nodes;
+  return [...before, ...(quote.length ? [h("mark", {}, quote)] : []), ...after];
 }

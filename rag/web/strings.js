@@ -12,7 +12,8 @@ export const strings = {
   loadingMore: "This takes a few seconds after every start. The page goes on by itself.",
   signedOut: "You are not signed in",
   signedOutMore: "Open the newest sign-in link from the terminal in which Homeground runs. Each link works once.",
-  signInRefused: "This sign-in link is wrong or was used already. Open the newest one from the terminal in which Homeground runs.",
+  signInRefused:
+    "This sign-in link is wrong or was used already. Open the newest one from the terminal in which Homeground runs.",
   signedOutDone: "You are signed out.",
   disconnected: "Homeground does not answer",
   disconnectedMore: "It may have been stopped. Start it again in the terminal; the page goes on by itself.",
@@ -22,7 +23,8 @@ export const strings = {
     `Answers come from ${count(documents, "document", "documents")} in “${collection}”. Every number in an answer opens the exact words behind it.`,
   welcomePlain: "Without documents the model answers from what it learned in training, and names no sources.",
   nothingYet: "No documents yet",
-  nothingYetMore: "Add files, and ask about them; they stay on this machine. Until then the model answers from what it learned in training.",
+  nothingYetMore:
+    "Add files, and ask about them; they stay on this machine. Until then the model answers from what it learned in training.",
   addDocuments: "Add documents",
 
   question: "Your question",
@@ -65,8 +67,11 @@ export const strings = {
       a.collection && `retrieval ${seconds(a.timings.retrieve_s)}`,
       a.timings.new_tokens > 0 && `first word ${seconds(a.timings.first_token_s)}`,
       `total ${seconds(a.timings.total_s)}`,
-      a.timings.new_tokens > 0 && `${number.format(a.timings.prompt_tokens)} + ${number.format(a.timings.new_tokens)} tokens`,
-    ].filter(Boolean).join(" · "),
+      a.timings.new_tokens > 0 &&
+        `${number.format(a.timings.prompt_tokens)} + ${number.format(a.timings.new_tokens)} tokens`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
 
   close: "Close",
   sourceText: "Text of the document",
@@ -91,7 +96,8 @@ export const strings = {
   delete: "Delete",
   deleted: (title) => `${title} was deleted.`,
   dropHere: "Drop files or a folder here",
-  dropMore: (mb) => `PDF, Markdown, HTML, reStructuredText, plain text and source code, up to ${number.format(mb)} MB each.`,
+  dropMore: (mb) =>
+    `PDF, Markdown, HTML, reStructuredText, plain text and source code, up to ${number.format(mb)} MB each.`,
   addFiles: "Add files",
   addFolder: "Add a folder",
   uploads: "Files being added",

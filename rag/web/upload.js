@@ -8,7 +8,11 @@ const AT_ONCE = 2;
 /** Make the list of uploads; limit() is the largest file in MB, onDone() is called after each file that was added. */
 export function uploads({ limit, onDone }) {
   const list = h("ul", { class: "uploads plain", "aria-label": strings.uploads });
-  const clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: clearFinished }, strings.clearUploads);
+  const clear = h(
+    "button",
+    { type: "button", class: "quiet", hidden: true, onclick: clearFinished },
+    strings.clearUploads,
+  );
   const waiting = [];
   let running = 0;
 
@@ -56,7 +60,9 @@ export function uploads({ limit, onDone }) {
       onDone();
     } catch (error) {
       // The server's reason begins with the file's name, which stands above it already.
-      const reason = error.message.startsWith(entry.name) ? error.message.slice(entry.name.length).trim() : error.message;
+      const reason = error.message.startsWith(entry.name)
+        ? error.message.slice(entry.name.length).trim()
+        : error.message;
       set(entry, "failed", reason || strings.uploadLost, true);
       announce(`${entry.name}: ${reason || strings.uploadLost}`);
     }
@@ -67,8 +73,38 @@ export function uploads({ limit, onDone }) {
     entry.state.textContent = text;
     entry.progress.hidden = true;
     entry.buttons.replaceChildren(
-      ...(canRetry ? [h("button", { type: "button", class: "quiet icon", "aria-label": `${strings.retry}: ${entry.name}`, onclick: entry.retry }, icon("again"))] : []),
-      ...(kind ? [h("button", { type: "button", class: "quiet icon", "aria-label": `${strings.dismiss}: ${entry.name}`, onclick: () => { entry.element.remove(); tidy(); } }, icon("close"))] : []));
+      ...(canRetry
+        ? [
+            h(
+              "button",
+              {
+                type: "button",
+                class: "quiet icon",
+                "aria-label": `${strings.retry}: ${entry.name}`,
+                onclick: entry.retry,
+              },
+              icon("again"),
+            ),
+          ]
+        : []),
+      ...(kind
+        ? [
+            h(
+              "button",
+              {
+                type: "button",
+                class: "quiet icon",
+                "aria-label": `${strings.dismiss}: ${entry.name}`,
+                onclick: () => {
+                  entry.element.remove();
+                  tidy();
+                },
+              },
+              icon("close"),
+            ),
+          ]
+        : []),
+    );
     tidy();
   }
 
@@ -76,7 +112,12 @@ export function uploads({ limit, onDone }) {
     const state = h("span", { class: "state" });
     const progress = h("progress", { max: "1", value: "0", hidden: true, "aria-label": name });
     const buttons = h("span", { class: "row" });
-    return { state, progress, buttons, element: h("li", { class: "upload" }, h("span", { class: "name" }, name), state, progress, buttons) };
+    return {
+      state,
+      progress,
+      buttons,
+      element: h("li", { class: "upload" }, h("span", { class: "name" }, name), state, progress, buttons),
+    };
   }
 
   function clearFinished() {
@@ -93,9 +134,15 @@ export function uploads({ limit, onDone }) {
 
 /** Return the files of a drop, folders included, with their paths. */
 export async function dropped(transfer) {
-  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry());
+  // Both are asked for before the first wait: afterwards the browser has forgotten the drop.
+  const items = [...transfer.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const files = [];
-  for (const entry of entries) if (entry) await walk(entry, files);
+  for (const { entry, file } of items) {
+    if (entry) await walk(entry, files);
+    else if (file) files.push({ file, name: file.name });
+  }
   return files;
 }
 

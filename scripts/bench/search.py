@@ -100,7 +100,8 @@ def measure(workspace: Workspace, questions: list[str], queries: Vectors, share:
         scored = search(question, query, K, store=workspace.store, index=index, settings=settings, documents=permitted)
         workspace.store.passages.hits(scored, "bench")
         seconds.append(time.perf_counter() - started)
-        found, _ = index.nearest(query, K, index.allowed(permitted))
+        now = index.current()
+        found, _ = now.nearest(query, K, now.allowed(permitted))
         exact = roster.chunks[readable][np.argpartition(-(vectors[readable] @ query), K)[:K]]
         agree += len(np.intersect1d(found, exact))
     ordered = sorted(seconds)

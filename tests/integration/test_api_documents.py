@@ -104,6 +104,28 @@ def test_upload_that_is_incomplete_is_refused(shared_live: Live, data: dict[str,
     assert response.status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b"x"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\nno head\r\n--b--"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n',
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="c"\r\n\r\n' + b"x" * 2_000_000,
+        ),
+    ],
+)
+def test_upload_that_is_malformed_is_refused(shared_live: Live, kind: str, content: bytes) -> None:
+    response = shared_live.client.post("/api/documents", content=content, headers={"Content-Type": kind})
+    assert response.status_code in (400, 422)
+    assert response.json()["error"]["message"]
+
+
 def test_upload_as_json_is_refused(shared_live: Live) -> None:
     assert shared_live.client.post("/api/documents", json={}).status_code == 415
 

@@ -1,19 +1,23 @@
 """The indexes find what the store holds, nothing else, and are rebuilt whenever they are in doubt."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tantivy
 
 from rag.index import CollectionIndex
 from rag.index.dense import FLAT_LIMIT, DenseIndex
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex, words
+from rag.index.snapshot import Snapshot
 from rag.store import Store
 from rag.store.records import CollectionInfo, EmbedderIdentity, Ids, Prepared
-from rag.types import Chunk, Document
+from rag.types import Chunk, Document, Scored
 from tests.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
@@ -44,6 +48,10 @@ class Shelf:
     def index(self) -> CollectionIndex:
         return CollectionIndex(self.store, self.info, self.files)
 
+    def sources_now(self, rows: Ids) -> list[str]:
+        hits = self.store.passages.hits([Scored(row, 0, 0, 0) for row in rows.tolist()], "c")
+        return [hit.source for hit in hits]
+
     def sources(self, rows: Ids) -> list[str]:
         roster = self.store.passages.roster(self.info.id)
         names = {document.id: document.source for document in self.store.documents.documents(self.info.id)}
@@ -63,12 +71,20 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 Search = Callable[[CollectionIndex, str, Ids | None], Ids]
 
 
+def _nearest(now: Snapshot, question: str, documents: Ids | None) -> Ids:
+    return now.nearest(EMBEDDER.embed_query(question), 3, now.allowed(documents))[0]
+
+
+def _matching(now: Snapshot, question: str, documents: Ids | None) -> Ids:
+    return now.matching(question, 3, now.allowed(documents))[0]
+
+
 def nearest(index: CollectionIndex, question: str, documents: Ids | None = None) -> Ids:
-    return index.nearest(EMBEDDER.embed_query(question), 3, index.allowed(documents))[0]
+    return _nearest(index.current(), question, documents)
 
 
 def matching(index: CollectionIndex, question: str, documents: Ids | None = None) -> Ids:
-    return index.matching(question, 3, index.allowed(documents))[0]
+    return _matching(index.current(), question, documents)
 
 
 both = pytest.mark.parametrize("search", [nearest, matching])
@@ -83,7 +99,6 @@ def test_index_finds_the_passage_first(shelf: Shelf, search: Search) -> None:
 def test_index_finds_what_was_stored_after_it_was_opened(shelf: Shelf, search: Search) -> None:
     index = shelf.index()
     shelf.put("new.md", "The canteen serves soup on Fridays.")
-    index.refresh()
     assert shelf.sources(search(index, "soup on Fridays", None))[0] == "new.md"
 
 
@@ -91,9 +106,8 @@ def test_index_finds_what_was_stored_after_it_was_opened(shelf: Shelf, search: S
 def test_index_forgets_what_was_deleted(shelf: Shelf, search: Search) -> None:
     index = shelf.index()
     row = shelf.put("gone.md", "The canteen serves soup on Fridays.")
-    index.refresh()
+    assert "gone.md" in shelf.sources(search(index, "soup on Fridays", None))
     shelf.store.documents.delete_documents(shelf.info.id, [row])
-    index.refresh()
     assert "gone.md" not in shelf.sources(search(index, "soup on Fridays", None))
     assert "gone.md" not in shelf.sources(search(shelf.index(), "soup on Fridays", None))
 
@@ -143,6 +157,49 @@ def test_dense_index_file_that_was_changed_is_never_parsed(shelf: Shelf, monkeyp
     (directory / "vectors.faiss").write_bytes(b"IxFI" + b"\xff" * 200)
     index = shelf.index()
     assert shelf.sources(nearest(index, "annual leave"))[0] == "leave.md"
+
+
+def test_lexical_index_of_another_schema_is_built_again(shelf: Shelf) -> None:
+    shelf.index()
+    record = shelf.store.passages.index_record(shelf.info.id, "lexical")
+    assert record is not None
+    foreign = shelf.files.new("lexical", shelf.info.id)
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("other")
+    writer = tantivy.Index(builder.build(), str(foreign)).writer()
+    writer.commit()
+    writer.wait_merging_threads()
+    changed = replace(record, directory=foreign.name, files=shelf.files.seal(foreign))
+    shelf.store.passages.record_index(shelf.info.id, "lexical", changed)
+    assert shelf.sources(matching(shelf.index(), "annual leave"))[0] == "leave.md"
+
+
+def test_searches_beside_writes_are_whole(shelf: Shelf) -> None:
+    index = shelf.index()
+    for number in range(1_200):
+        shelf.put(f"filler-{number}.md", f"Filler {number} about nothing.")
+    permitted = shelf.store.passages.roster(shelf.info.id).documents
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for number in range(40):
+                row = shelf.put(f"late-{number}.md", f"Late text {number} about annual leave.")
+                if number % 2:
+                    shelf.store.documents.delete_documents(shelf.info.id, [row])
+                index.current()
+        except BaseException as error:
+            failures.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    searches = 0
+    while writer.is_alive() or searches < 20:
+        assert shelf.sources_now(matching(index, "annual leave twenty-five", permitted))[0] == "leave.md"
+        assert len(nearest(index, "annual leave", permitted)) == 3
+        searches += 1
+    writer.join()
+    assert failures == []
 
 
 def test_index_files_that_nobody_names_are_removed(shelf: Shelf) -> None:
@@ -210,6 +267,14 @@ def test_lexical_scores_equal_those_of_the_search(tmp_path: Path) -> None:
     assert len(rows) == 3
     assert index.scores("the badge of the building", rows).tolist() == scores.tolist()
     assert index.scores("the badge", np.array([2, 77])).tolist() == [0, 0]
+
+
+def test_lexical_update_takes_rows_in_and_out_at_once(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.update([[(1, "one"), (2, "two")]], np.empty(0, np.int64))
+    index.update([[(3, "three")]], np.array([1, 2]))
+    assert index.rows().tolist() == [3]
+    assert LexicalIndex(tmp_path).rows().tolist() == [3]
 
 
 def test_lexical_search_reads_no_query_syntax(tmp_path: Path) -> None:

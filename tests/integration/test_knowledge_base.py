@@ -1,6 +1,7 @@
 """From files to answers through one collection: what goes in is found, quoted exactly, and forgotten when it goes."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,31 @@ def test_add_with_sync_removes_what_is_gone_and_without_it_keeps_it(base: Knowle
     assert base.add(folder).removed == 0
     assert base.add(folder, sync=True).removed == 1
     assert "fire.txt" not in {hit.source for hit in base.search("fire muster point", 10)}
+
+
+def test_sync_leaves_uploads_and_other_folders_alone(base: KnowledgeBase, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "canteen.md").write_text("# Canteen\n\nIt opens at noon.\n")
+    base.upload("uploaded.md", b"# Uploaded\n\nIt came over the wire.")
+    (folder / "fire.txt").unlink()
+    base.add(other)
+    assert base.add(folder, sync=True).removed == 1
+    assert {row.source for row in base.documents()} == {"badges.md", "people/leave.md", "canteen.md", "uploaded.md"}
+
+
+def test_add_forgets_a_file_that_was_emptied(base: KnowledgeBase, folder: Path) -> None:
+    (folder / "fire.txt").write_bytes(b"")
+    report = base.add(folder)
+    assert (report.removed, [problem.error for problem in report.errors]) == (1, ["is empty."])
+    assert "fire.txt" not in {row.source for row in base.documents()}
+
+
+def test_add_keeps_what_was_indexed_of_a_file_that_broke_and_says_so(base: KnowledgeBase, folder: Path) -> None:
+    (folder / "fire.txt").write_bytes(bytes(range(256)) * 8)
+    (problem,) = base.add(folder, sync=True).errors
+    assert "What was indexed of it before stays" in problem.error
+    assert base.search("muster point", 1)[0].source == "fire.txt"
 
 
 def test_add_names_bad_files_and_indexes_the_others(base: KnowledgeBase, folder: Path) -> None:
@@ -190,6 +216,26 @@ def test_ask_abstains_when_the_model_says_that_the_sources_hold_no_answer(
     assert answer.hits
 
 
+def test_ask_refuses_an_unknown_adapter_even_when_nothing_is_found(base: KnowledgeBase) -> None:
+    with pytest.raises(ModelError, match="no adapter 'none'"):
+        base.ask("zyzzyva?", adapter="none", where=Filter(source="none/*"))
+
+
+def test_ask_survives_a_document_that_changes_while_the_model_answers(base: KnowledgeBase) -> None:
+    stream = base.stream("What do I pay for a lost badge?")
+    next(stream)
+    for row in base.documents():
+        base.remove(row.id)
+    *_, answer = stream
+    assert isinstance(answer, Answer)
+    assert answer.citations
+
+
+def test_ask_survives_markers_that_make_no_sense(base: KnowledgeBase, generator: ScriptedGenerator) -> None:
+    generator.replies = ["A lost badge [9[0]9] costs [0] five [[99]] pounds [1]."]
+    assert [citation.number for citation in base.ask("What do I pay for a lost badge?").citations] == [1]
+
+
 def test_closing_a_stream_stops_the_model(base: KnowledgeBase, generator: ScriptedGenerator) -> None:
     stream = base.stream("What do I pay for a lost badge?")
     next(stream)
@@ -239,6 +285,34 @@ def test_collection_of_another_embedder_is_refused_and_left_alone(
         with pytest.raises(StoreError, match="was built with embedder 'hash'"):
             again.collection("handbook")
         assert again.collections()[0].documents == 3
+
+
+def test_delete_collection_leaves_other_open_collections_alone(base: KnowledgeBase, workspace: Workspace) -> None:
+    empty = workspace.collection("empty", create=True)
+    workspace.delete_collection("handbook")
+    empty.upload("new.md", b"# New\n\nThe canteen opens at noon.")
+    assert empty.search("canteen noon", 1)[0].source == "new.md"
+
+
+def test_workspace_is_not_bothered_by_a_stray_file(
+    base: KnowledgeBase, workspace: Workspace, settings: Settings
+) -> None:
+    workspace.close()
+    (settings.data_dir / "indexes" / ".DS_Store").write_bytes(b"x")
+    with Workspace(settings, embedder=HashEmbedder()) as again:
+        assert again.collection("handbook").search("badge", 1)
+
+
+def test_workspace_is_released_even_if_its_indexes_are_gone(
+    base: KnowledgeBase, workspace: Workspace, settings: Settings, folder: Path
+) -> None:
+    shutil.rmtree(settings.data_dir / "indexes")
+    (folder / "more.md").write_text("# More\n\nMore text.\n")
+    with pytest.raises(StoreError, match="indexes are built again"):
+        base.add(folder)
+    workspace.close()
+    with Workspace(settings, embedder=HashEmbedder()) as again:
+        assert again.collection("handbook").search("more text", 1)[0].source == "more.md"
 
 
 def test_delete_collection_removes_everything_in_it(base: KnowledgeBase, workspace: Workspace) -> None:

@@ -46,8 +46,8 @@ def test_fit_drops_the_worst_passage_first() -> None:
 
 
 def test_fit_drops_the_oldest_turn_before_the_best_passage() -> None:
-    budget = count(grounded("Where?", PASSAGES[:1], HISTORY[1:]))
-    assert fit("Where?", PASSAGES, HISTORY, count, budget).messages == grounded("Where?", PASSAGES[:1], HISTORY[1:])
+    budget = count(grounded("Where?", PASSAGES[:1], HISTORY)) - 1
+    assert fit("Where?", PASSAGES, HISTORY, count, budget).messages == grounded("Where?", PASSAGES[:1], [])
 
 
 def test_fit_cuts_the_only_passage_as_little_as_it_must() -> None:
@@ -68,5 +68,12 @@ def test_fit_plain_refuses_a_question_that_is_too_long() -> None:
 
 
 def test_fit_plain_drops_the_oldest_turns() -> None:
-    budget = count(plain("Where?", HISTORY[1:]))
-    assert fit_plain("Where?", HISTORY, count, budget).messages == plain("Where?", HISTORY[1:])
+    longer = [Message("user", "The very first question?"), Message("assistant", "The very first answer."), *HISTORY]
+    budget = count(plain("Where?", longer)) - 1
+    assert fit_plain("Where?", longer, count, budget).messages == plain("Where?", HISTORY)
+
+
+def test_fit_plain_keeps_the_instructions_of_the_caller() -> None:
+    mine = Message("system", "Answer in rhyme.")
+    budget = count(plain("Where?", [mine]))
+    assert fit_plain("Where?", [mine, *HISTORY], count, budget).messages == plain("Where?", [mine])

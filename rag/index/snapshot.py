@@ -1,0 +1,62 @@
+"""What one search works on: both indexes of a collection, and which rows live, all of the same moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.base import Vectors
+from rag.index.dense import DenseIndex, Mask
+from rag.index.lexical import LexicalIndex
+from rag.store.records import Ids, Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    A collection's indexes as they were when the search began; later changes do not reach it.
+
+    Attributes:
+        dense: the vectors; it may know deleted rows, and rows that came later.
+        lexical: the words, of exactly the living rows.
+        roster: the living rows.
+    """
+
+    dense: DenseIndex
+    lexical: LexicalIndex
+    roster: Roster
+
+    def allowed(self, documents: Ids | None) -> Mask | None:
+        """
+        Return which chunk rows a search may find, indexed by row.
+
+        Args:
+            documents: rows of the documents that the caller may read and the filter lets through; None for all.
+
+        Returns:
+            None when no row needs to be held back.
+        """
+        chunks, owners = self.roster.chunks, self.roster.documents
+        if documents is None and len(self.dense) == len(chunks):
+            return None
+        mask = np.zeros(int(chunks.max(initial=0)) + 1, dtype=np.bool_)
+        if documents is None:
+            mask[chunks] = True
+        else:
+            readable = np.zeros(int(owners.max(initial=0)) + 1, dtype=np.bool_)
+            readable[documents[documents < len(readable)]] = True
+            mask[chunks[readable[owners]]] = True
+        return mask
+
+    def nearest(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+        """Return the ``k`` nearest allowed chunks and their cosine similarities, see :meth:`DenseIndex.search`."""
+        return self.dense.search(query, k, allowed)
+
+    def matching(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+        """Return the ``k`` allowed chunks that match best and their BM25, see :meth:`LexicalIndex.search`."""
+        return self.lexical.search(question, k, allowed)
+
+    def lexical_scores(self, question: str, rows: Ids) -> Vectors:
+        """Return the BM25 score of each row, see :meth:`LexicalIndex.scores`."""
+        return self.lexical.scores(question, rows)
