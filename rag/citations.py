@@ -22,6 +22,8 @@ MIN_WORDS = 3
 MIN_SUPPORT = 0.5
 """Share of a claim's words that a sentence must hold before it is cited for a claim without a marker."""
 
+MIN_SHARED_WORDS = 2
+
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*(?:\s+|$)"  # a full stop, and the markers behind it
@@ -94,7 +96,7 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
         candidates = numbers if marked else range(1, len(hits) + 1)
         best = _best_sentences(said, candidates, sources)
         if not marked:
-            best = [backing for backing in best[:1] if backing.support >= MIN_SUPPORT]
+            best = [backing for backing in best[:1] if _is_backed(said, backing)]
         for backing in best:
             hit = hits[backing.number - 1]
             citation = _citation(backing, hit, documents[hit.document_id], computed=not marked)
@@ -149,6 +151,11 @@ def _best_sentences(
     return sorted(
         backings, key=lambda backing: ([-part for part in _closeness(said, backing.sentence.words)], backing.number)
     )
+
+
+def _is_backed(said: frozenset[str], backing: _Backing) -> bool:
+    """Return whether a sentence backs a claim that names no source: one word in common is chance."""
+    return backing.support >= MIN_SUPPORT and len(said & backing.sentence.words) >= MIN_SHARED_WORDS
 
 
 def _closeness(said: frozenset[str], held: frozenset[str]) -> tuple[int, float]:

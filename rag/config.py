@@ -48,7 +48,7 @@ class AnswerSettings(_Section):
     """How answers are made."""
 
     passages: int = Field(default=3, ge=1, le=50, description="most passages that the model gets to read")
-    max_tokens: int = Field(default=256, ge=1, le=8192, description="most new tokens of an answer")
+    max_tokens: int = Field(default=128, ge=1, le=8192, description="most new tokens of an answer")
     min_similarity: float = Field(
         default=0.25, ge=-1, le=1, description="below this cosine, passages without a word in common count as no find"
     )

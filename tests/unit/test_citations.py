@@ -82,6 +82,10 @@ def test_cite_computes_nothing_for_an_answer_without_support() -> None:
     assert cite("Bananas are rich in potassium.", HITS, DOCUMENTS) == ()
 
 
+def test_cite_computes_nothing_from_a_single_shared_word() -> None:
+    assert cite("The answer is leave.", HITS, DOCUMENTS) == ()
+
+
 def test_cite_names_each_quote_once() -> None:
     assert len(cite("25 days of annual leave [1]. So annual leave is 25 days [1].", HITS, DOCUMENTS)) == 1
 
