@@ -144,7 +144,7 @@ def test_max_tokens_and_stop_end_the_answer(client: openai.OpenAI, shared_live: 
         assert (stopped.choices[0].message.content, stopped.choices[0].finish_reason) == ("You pay five pounds", "stop")
     client.chat.completions.create(model="scripted", messages=QUESTION, seed=-1, top_p=0.5)
     params = shared_live.generator.asked[-1].params
-    assert (params.seed, params.top_p, params.temperature, params.max_tokens) == (2**64 - 1, 0.5, 0, 256)
+    assert (params.seed, params.top_p, params.temperature, params.max_tokens) == (2**64 - 1, 0.5, 0, 128)
 
 
 @pytest.mark.parametrize(
