@@ -102,9 +102,9 @@ def _wide_encoding(data: bytes) -> str:
             return name
     sample = data[:_SNIFFED_BYTES]
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if odd > max(1, len(sample) / 5) and even == 0:
+    if odd > max(1, len(sample) / 3) and even == 0:
         return "utf-16-le"
-    if even > max(1, len(sample) / 5) and odd == 0:
+    if even > max(1, len(sample) / 3) and odd == 0:
         return "utf-16-be"
     return ""
 

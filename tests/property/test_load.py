@@ -65,6 +65,7 @@ def test_readers_give_clean_text_with_fitting_offsets(data: bytes, name: str) ->
 @settings(deadline=None)
 @given(text=MARKUP, name=st.sampled_from(["a.txt", "a.rst", "a.py"]))
 def test_plain_readers_keep_every_visible_character(text: str, name: str) -> None:
+    assume("\0" not in text)  # a zero at every second byte looks like UTF-16
     extracted = read(text.encode(), name)
     if extracted is not None:
         assert [c for c in extracted.text if c.isprintable()] == [c for c in text.lstrip("\ufeff") if c.isprintable()]
