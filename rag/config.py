@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from models import config
 from models.base import ConfigError
+from models.catalog import Name
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_PREFIX = "HOMEGROUND_"
 FILE_NAME = "homeground.yaml"
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class _Section(BaseModel):

@@ -111,16 +111,13 @@ class KnowledgeBase:
         Returns:
             The report; a file that cannot be read is in its ``errors``.
         """
-        report = Report()
         with Parser() as parser:
             try:
                 parsed = parser.parse_bytes(data, name)
             except InputError as error:
-                report.errors.append(Problem(name, str(error).removeprefix(f"{name} ")))
-                return report
-        report.warnings = [Problem(name, warning) for warning in parsed.warnings]
-        added = self.add_documents([parsed.document])
-        report.documents, report.errors, report.seconds = added.documents, added.errors, added.seconds
+                return Report(errors=[Problem(name, str(error).removeprefix(f"{name} "))])
+        report = self.add_documents([parsed.document])
+        report.warnings += [Problem(name, warning) for warning in parsed.warnings]
         return report
 
     def remove(self, *document_ids: int) -> int:

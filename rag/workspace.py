@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from models.base import Embedder, Generator, InputError, Message, SamplingParams, StoreError
+from models.catalog import NAME_PATTERN
 from rag.answer import AnswerStream, Question, answer_plainly
-from rag.config import NAME_PATTERN, Settings, load
+from rag.config import Settings, load
 from rag.index import CollectionIndex
 from rag.index.files import IndexFiles
 from rag.knowledge_base import KnowledgeBase

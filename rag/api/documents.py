@@ -10,10 +10,10 @@ from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
 from starlette.responses import JSONResponse
 
 from models.base import InputError
+from models.catalog import Name
 from rag.api.answers import Body
 from rag.api.errors import ApiError, missing
 from rag.api.service import Service, ServiceDep
-from rag.config import Name
 from rag.report import Report
 from rag.store.records import CollectionInfo
 from rag.types import Document

@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from models.base import Message, SamplingParams
+from models.catalog import Name
 from rag.answer import AnswerStream
 from rag.api.answers import (
     MAX_TURN_CHARACTERS,
@@ -32,7 +33,6 @@ from rag.api.answers import (
 from rag.api.errors import as_api_error
 from rag.api.service import PrincipalDep, Service, ServiceDep
 from rag.ask import as_object
-from rag.config import Name
 from rag.retrieve import MAX_QUESTION_CHARACTERS
 from rag.types import Answer, Filter, Hit
 from rag.worker import Job, Waiting
