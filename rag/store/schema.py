@@ -69,6 +69,11 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (collection_id, kind)
     ) STRICT;
     """,
+    """
+    ALTER TABLE chunks ADD COLUMN table_header TEXT NOT NULL DEFAULT '';
+    ALTER TABLE collections ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE collections ADD COLUMN replaces INTEGER REFERENCES collections(id) ON DELETE CASCADE;
+    """,
 )
 
 

@@ -57,9 +57,9 @@ def read_dataset(directory: Path) -> Dataset:
             qrels.setdefault(query, {})[document] = int(grade)
     queries = {row["_id"]: row["text"] for row in _rows(directory / "queries.jsonl") if row["_id"] in qrels}
     documents = [
-        Document(row["_id"], row["text"], row.get("title", ""))
+        Document(row["_id"], row["text"] if row["text"].strip() else row.get("title", ""), row.get("title", ""))
         for row in _rows(directory / "corpus.jsonl")
-        if row["text"].strip()
+        if (row["text"] + row.get("title", "")).strip()
     ]
     return Dataset(directory.name, documents, queries, qrels)
 
