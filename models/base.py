@@ -129,6 +129,19 @@ class Embedder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Reads a question and a passage together; slower than comparing their vectors, and often better."""
+
+    @property
+    def name(self) -> str:
+        """The catalog name, or the directory's name."""
+        ...
+
+    def score(self, question: str, passages: Sequence[str]) -> Vectors:
+        """How well each passage answers the question; float32 in ``[0, 1]``, shape ``(len(passages),)``."""
+        ...
+
+
 class Generator(Protocol):
     """Continues a conversation, token by token."""
 

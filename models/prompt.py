@@ -150,3 +150,33 @@ def _shortened(question: str, passage: Passage, count: CountTokens, budget: int)
         else:
             high = middle - 1
     return Passage(passage.title, " ".join(words[:low]))
+
+
+_ASKED = (
+    (
+        Passage(
+            "Reading room > Loans", "Books are lent for three weeks, and once more if nobody else has reserved them."
+        ),
+        "How long may I keep something that I borrowed?",
+    ),
+    (
+        Passage(
+            "Car park", "The barrier comes down at ten in the evening. Later, ring the porter on 40 to be let out."
+        ),
+        "Whom do I call if my vehicle is locked in at night?",
+    ),
+    (
+        Passage("Kitchen > Fridge", "Whatever has no name on it is thrown away on Friday afternoon."),
+        "When is unlabelled food cleared out?",
+    ),
+)
+"""Without these examples a model of 135M answered the instruction instead of asking, for 13 of 14 passages."""
+
+
+def asking(passage: Passage) -> tuple[Message, ...]:
+    """Return the prompt that asks for one question which a passage answers, in other words than the passage's."""
+    turns: list[Message] = []
+    for example, question in _ASKED:
+        turns += [Message("user", f"{example.title}\n{example.text}"), Message("assistant", question)]
+    system = Message("system", "Read the text and ask one question that it answers, in other words than the text uses.")
+    return (system, *turns, Message("user", f"{passage.title}\n{passage.text}"))

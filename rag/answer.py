@@ -82,7 +82,7 @@ def answer_from(
         yield _answer(question, generator, REFUSAL, (), tuple(hits), timings, collection, "stop")
         return
     budget = _prompt_budget(generator, question.params)
-    passages = [Passage(_label(hit), hit.chunk.text) for hit in found]
+    passages = [Passage(_label(hit), hit.chunk.read_text) for hit in found]
     prompt = fit(question.text, passages, question.history, generator.count_tokens, budget)
     given = found[: prompt.passages]
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.

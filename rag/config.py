@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from models import config
-from models.base import ConfigError
+from models.base import ConfigError, InputError
 from models.catalog import Name
+from rag.load.selection import Selection
 
 ENVIRONMENT_PREFIX = "HOMEGROUND_"
 FILE_NAME = "homeground.yaml"
@@ -31,6 +32,7 @@ class ChunkSettings(_Section):
     """How documents are cut."""
 
     size: int = Field(default=200, ge=16, le=4096, description="most tokens of a chunk, in the embedder's own tokens")
+    prefix: bool = Field(default=True, description="a chunk is searched with its document's title and headings")
 
 
 class RetrievalSettings(_Section):
@@ -40,12 +42,21 @@ class RetrievalSettings(_Section):
     dense_weight: float = Field(
         default=0.8, ge=0, le=1, description="share of the vectors' score in the fused score; words get the rest"
     )
+    opening_weight: float = Field(
+        default=0.5, ge=0, le=1, description="share of the document's first chunk in each chunk's vector score"
+    )
+    smoothing: float = Field(
+        default=0.35, ge=0, le=1, description="share of a passage's score that it takes from passages similar to it"
+    )
+    rerank: int = Field(
+        default=20, ge=0, le=200, description="passages that a reranker, if there is one, reads again; 0 for none"
+    )
 
 
 class AnswerSettings(_Section):
     """How answers are made."""
 
-    passages: int = Field(default=3, ge=1, le=50, description="most passages that the model gets to read")
+    passages: int = Field(default=3, ge=1, le=50, description="most chunks that the model gets to read")
     max_tokens: int = Field(default=128, ge=1, le=8192, description="most new tokens of an answer")
     min_similarity: float = Field(
         default=0.25, ge=-1, le=1, description="below this cosine, passages without a word in common count as no find"
@@ -62,6 +73,23 @@ class ServerSettings(_Section):
     drain_s: float = Field(default=30, ge=0, le=600, description="seconds that running answers get at shutdown")
 
 
+class WatchedFolder(_Section):
+    """A folder that the server keeps a collection equal to."""
+
+    folder: Annotated[Path, AfterValidator(Path.expanduser)]
+    collection: Name | None = Field(default=None, description="the configured one if there is none")
+    include: list[str] = Field(default=[], description="take only files that match one of these patterns")
+    exclude: list[str] = Field(default=[], description="leave out files that match one of these")
+
+    @model_validator(mode="after")
+    def _check_patterns(self) -> Self:
+        try:
+            Selection(self.include, self.exclude)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
 class Settings(_Section):
     """All settings."""
 
@@ -69,12 +97,46 @@ class Settings(_Section):
     collection: Name = "default"
     embedder: str = "all-minilm-l6-v2"
     generator: str = "smollm2-135m-instruct"
+    reranker: str | None = Field(default=None, description="null takes the first one in the model store, if any")
     engine: Literal["auto", "transformers"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     chunk: ChunkSettings = ChunkSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
     server: ServerSettings = ServerSettings()
+    watch: list[WatchedFolder] = []
+
+
+class _Tunable(_Section):
+    """The sections that a collection may have settings of its own for."""
+
+    chunk: ChunkSettings
+    retrieval: RetrievalSettings
+
+
+def with_own(settings: Settings, own: Mapping[str, Any], collection: str) -> Settings:
+    """
+    Put a collection's own settings over everybody's.
+
+    Args:
+        settings: everybody's.
+        own: by section (``chunk``, ``retrieval``) and name.
+        collection: whose they are, for the message.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    if not own:
+        return settings
+    everybodys = {name: getattr(settings, name).model_dump() for name in _Tunable.model_fields}
+    try:
+        tuned = config.read(_Tunable, None, **config.merge(everybodys, own))
+    except ConfigError as error:
+        raise ConfigError(
+            f"collection {collection!r} has settings of its own that cannot be used ({error}); "
+            f"drop them with `python -m rag.tune --reset --collection {collection}`."
+        ) from error
+    return settings.model_copy(update={"chunk": tuned.chunk, "retrieval": tuned.retrieval})
 
 
 def load(file: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: Any) -> Settings:  # noqa: ANN401

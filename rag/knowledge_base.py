@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from models.base import InputError, Message, SamplingParams
+from models.base import Embedder, InputError, Message, Reranker, SamplingParams
 from rag.answer import AnswerStream, Question, answer_from, last
 from rag.config import Settings
+from rag.followup import standalone
+from rag.gate import Gate
 from rag.index import CollectionIndex
 from rag.load import Parser
+from rag.load.selection import Selection
 from rag.loaded import LoadedModels
+from rag.plan import Touched, everything
 from rag.report import OnProgress, Problem, Report
-from rag.retrieve import retrieve
+from rag.retrieve import rerank, retrieve, search
 from rag.store import Store
 from rag.store.records import CollectionInfo, Ids, StoredDocument
 from rag.types import Answer, Document, Filter, Hit
-from rag.write import Writer, ingest_files
+from rag.write import Writer, ingest_files, is_stored
 
 
 class KnowledgeBase:
@@ -32,13 +36,15 @@ class KnowledgeBase:
         settings: how documents are cut, passages found, answers made.
         store: the truth.
         info: the collection.
-        models: the embedder and the generator.
+        models: the embedders and the generator.
         index: the collection's indexes.
-        writing: held while documents are written, so that two writers never interleave.
+        writing: held while documents are written, so that no other collection takes this one's place meanwhile.
+        reopen: opens what took this collection's place.
         on_close: what :meth:`close` does.
 
     Attributes:
         name: the collection's name.
+        settings: what holds for it.
     """
 
     def __init__(
@@ -48,15 +54,17 @@ class KnowledgeBase:
         info: CollectionInfo,
         models: LoadedModels,
         index: CollectionIndex,
-        writing: threading.Lock,
+        writing: Gate,
+        reopen: Callable[[], KnowledgeBase],
         on_close: Callable[[], None],
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._store = store
         self._info = info
         self._models = models
         self._index = index
         self._writing = writing
+        self._reopen = reopen
         self.close = on_close
         self.name = info.name
 
@@ -68,39 +76,83 @@ class KnowledgeBase:
     ) -> None:
         self.close()
 
-    def add(self, *paths: str | Path, sync: bool = False, on_progress: OnProgress = lambda report: None) -> Report:
+    def with_settings(self, settings: Settings) -> KnowledgeBase:
+        """Return the same collection under other settings."""
+        changed = copy(self)
+        changed.settings = settings
+        return changed
+
+    def _current(self) -> KnowledgeBase:
+        """Return what has the collection's name now: another one, if it was embedded again since this was opened."""
+        return self if self._store.documents.exists(self._info.id) else self._reopen().with_settings(self.settings)
+
+    def _embedder(self) -> Embedder:
+        return self._models.embedder_of(self._info.embedder)
+
+    def _reranker(self) -> Reranker | None:
+        return self._models.reranker if self.settings.retrieval.rerank else None
+
+    def add(
+        self,
+        *paths: str | Path,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        sync: bool = False,
+        workers: int | None = None,
+        touched: Touched = everything,
+        on_progress: OnProgress = lambda report: None,
+    ) -> Report:
         """
         Index files and folders; unchanged files cost nothing. See :func:`rag.write.ingest_files`.
 
         Args:
             paths: files and folders.
-            sync: also remove documents whose file is gone.
+            include: when given, only files that match one of these patterns; see :class:`rag.load.selection.Selection`.
+            exclude: not the files that match one of these.
+            sync: also remove documents from below ``paths`` whose file is gone, or is not taken any more.
+            workers: processes that read files; None chooses.
+            touched: which files may have changed since the last time.
             on_progress: called with the growing report after each file.
         """
         with self._writing:
+            base = self._current()
             report = ingest_files(
                 [Path(path) for path in paths],
-                store=self._store,
-                collection=self._info,
-                embedder=lambda: self._models.embedder,
-                size=self._settings.chunk.size,
+                store=base._store,
+                collection=base._info,
+                embedder=base._embedder,
+                chunk=base.settings.chunk,
+                selection=Selection(include, exclude),
                 sync=sync,
+                workers=workers,
+                touched=touched,
                 on_progress=on_progress,
             )
-        self._index.save()
+        base._index.save()
         return report
 
     def add_documents(self, documents: Iterable[Document]) -> Report:
-        """Index documents that are text already; each takes the place of what stood under its source."""
+        """
+        Index documents that are text already; each takes the place of what stood under its source.
+
+        One that has a ``sha256`` and is stored already, cut in the same way, costs nothing.
+        """
         started = time.perf_counter()
+        report = Report()
         with self._writing:
-            report = Report()
-            size = self._settings.chunk.size
-            writer = Writer(self._store, self._info, self._models.embedder, size, report)
+            base = self._current()
+            known = base._store.documents.versions(base._info.id)
+            writer = Writer(base._store, base._info, base._embedder, base.settings.chunk, report)
             for document in documents:
-                writer.write(document)
+                if is_stored(document, known.get(document.source), base.settings.chunk):
+                    report.unchanged += 1
+                    continue
+                try:
+                    writer.write(document)
+                except InputError as error:
+                    report.errors.append(Problem(document.source, str(error)))
             writer.flush()
-        self._index.save()
+        base._index.save()
         report.seconds = time.perf_counter() - started
         return report
 
@@ -122,11 +174,17 @@ class KnowledgeBase:
 
     def remove(self, *document_ids: int) -> int:
         """Take documents out, and return how many there were."""
-        return self._store.documents.delete_documents(self._info.id, document_ids)
+        return self._store.documents.delete_documents(self._current()._info.id, document_ids)
 
     def documents(self, *, after: str = "", limit: int = 100, contains: str = "") -> list[StoredDocument]:
         """Return up to ``limit`` documents by source, from behind ``after``, whose name contains ``contains``."""
-        return self._store.documents.documents(self._info.id, after=after, limit=limit, contains=contains)
+        info = self._current()._info
+        return self._store.documents.documents(info.id, after=after, limit=limit, contains=contains)
+
+    def sources(self) -> dict[str, int]:
+        """Return the row of every document by its source."""
+        versions = self._store.documents.versions(self._current()._info.id)
+        return {source: version.document_id for source, version in versions.items()}
 
     def document(self, document_id: int) -> Document:
         """
@@ -135,7 +193,7 @@ class KnowledgeBase:
         Raises:
             InputError: there is no such document.
         """
-        return self._store.documents.read_document(self._info.id, document_id)
+        return self._store.documents.read_document(self._current()._info.id, document_id)
 
     def search(
         self, question: str, k: int = 10, *, where: Filter | None = None, readable: Ids | None = None
@@ -149,16 +207,35 @@ class KnowledgeBase:
             where: which documents may be found.
             readable: rows of the documents that the caller may read; None for all.
         """
-        return retrieve(
+        base = self._current()
+        hits = retrieve(
             question,
             k,
-            store=self._store,
-            index=self._index,
-            collection=self._info,
-            embedder=self._models.embedder,
-            settings=self._settings.retrieval,
-            documents=self._permitted(where, readable),
+            store=base._store,
+            index=base._index,
+            collection=base._info,
+            embedder=base._embedder(),
+            settings=base.settings.retrieval,
+            reranker=base._reranker(),
+            documents=base._permitted(where, readable),
         )
+        if not hits and base._current() is not base:  # its rows went while they were searched
+            return base.search(question, k, where=where, readable=readable)
+        return hits
+
+    def rank(self, question: str, k: int) -> list[Hit]:
+        """Return at least the best ``k`` chunks, best first, neither collapsed nor joined: what measuring looks at."""
+        base = self._current()
+        scored = search(
+            question,
+            base._embedder().embed_query(question),
+            k,
+            store=base._store,
+            index=base._index,
+            settings=base.settings.retrieval,
+        )
+        hits, reranker = base._store.passages.hits(scored, base.name), base._reranker()
+        return rerank(question, hits, base.settings.retrieval.rerank, reranker) if reranker else hits
 
     def _permitted(self, where: Filter | None, readable: Ids | None) -> Ids | None:
         if where is None:
@@ -196,7 +273,7 @@ class KnowledgeBase:
         Answer a question from the collection, yielding the text as it grows and then the :class:`Answer`.
 
         Args:
-            question: the question, understandable on its own.
+            question: the question; a follow-up is searched for together with what it follows.
             adapter: name of a LoRA adapter, or None for the base model.
             history: earlier turns, oldest first.
             where: which documents may be used.
@@ -206,7 +283,7 @@ class KnowledgeBase:
             InputError: the question is empty, or too long for the model's context.
             ModelError: the adapter is unknown.
         """
-        settings, generator = self._settings.answer, self._models.generator
+        settings, generator = self.settings.answer, self._models.generator
         asked = Question(
             text=question,
             history=tuple(history),
@@ -214,7 +291,7 @@ class KnowledgeBase:
             params=params or SamplingParams(max_tokens=settings.max_tokens),
             arrived=time.perf_counter(),
         )
-        hits = self.search(question, settings.passages, where=where)
+        hits = self.search(standalone(question, history), settings.passages, where=where)
         return answer_from(
             asked, hits, collection=self.name, generator=generator, settings=settings, read=self.document
         )

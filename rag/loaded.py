@@ -1,4 +1,4 @@
-"""The two models of a workspace, loaded at first use, and torch with them: a command that needs none starts at once."""
+"""The models of a workspace, loaded at first use, and torch with them: a command that needs none starts at once."""
 
 from __future__ import annotations
 
@@ -7,39 +7,55 @@ import threading
 import time
 
 from models import adapters
-from models.base import Embedder, Generator
-from models.store import locate
+from models.base import Embedder, Generator, ModelError, Reranker
+from models.store import Model, installed, locate
 from rag.config import Settings
+from rag.store.records import EmbedderIdentity
 
 logger = logging.getLogger(__name__)
 
 
 class LoadedModels:
     """
-    The configured embedder and generator; safe to use from several threads.
+    The configured embedder and generator, and the embedders that collections were built with; for several threads.
 
     Args:
         settings: which models, on which device.
         embedder: takes the place of the configured one.
         generator: takes the place of the configured one.
+        reranker: takes the place of the configured one.
     """
 
     def __init__(
-        self, settings: Settings, *, embedder: Embedder | None = None, generator: Generator | None = None
+        self,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._settings = settings
         self._device = None if settings.device == "auto" else settings.device
         self._embedder = embedder
+        self._embedders = {embedder.weights_hash: embedder} if embedder else {}
         self._generator = generator
+        self._rerankers: list[Reranker | None] = [reranker] if reranker else []
         self._loading = threading.Lock()
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder, loaded now if it was not."""
+        """The configured embedder, loaded now if it was not."""
         with self._loading:
             if self._embedder is None:
-                self._embedder = self._load_embedder()
+                self._embedder = self._loaded(locate(self._settings.embedder, "embedder"))
             return self._embedder
+
+    @property
+    def embedder_hash(self) -> str:
+        """The configured embedder's weights hash, known without loading it."""
+        return (
+            self._embedder.weights_hash if self._embedder else locate(self._settings.embedder, "embedder").weights_hash
+        )
 
     @property
     def generator(self) -> Generator:
@@ -50,20 +66,81 @@ class LoadedModels:
             return self._generator
 
     @property
-    def embedder_hash(self) -> str:
-        """The embedder's weights hash, known without loading it."""
-        return (
-            self._embedder.weights_hash if self._embedder else locate(self._settings.embedder, "embedder").weights_hash
-        )
+    def reranker(self) -> Reranker | None:
+        """The configured reranker, else the first in the model store, loaded now if it was not; None without any."""
+        with self._loading:
+            if not self._rerankers:
+                self._rerankers.append(self._load_reranker())
+            return self._rerankers[0]
 
-    def _load_embedder(self) -> Embedder:
+    def embedder_of(self, identity: EmbedderIdentity) -> Embedder:
+        """
+        Return the embedder that made a collection's vectors, loaded now if it was not.
+
+        Raises:
+            ModelError: it is not on this machine.
+        """
+        with self._loading:
+            return self._embedders.get(identity.weights_hash) or self._loaded(self._find(identity))
+
+    def require(self, identity: EmbedderIdentity) -> None:
+        """
+        Make sure, without loading it, that an embedder can be had.
+
+        Raises:
+            ModelError: it is not on this machine.
+        """
+        if identity.weights_hash not in self._embedders:
+            self._find(identity)
+
+    def has(self, identity: EmbedderIdentity) -> bool:
+        """Tell, without loading it, whether an embedder can be had."""
+        try:
+            self.require(identity)
+        except ModelError:
+            return False
+        return True
+
+    def forget(self, identity: EmbedderIdentity) -> None:
+        """Let go of an embedder that no collection needs any more; the configured one stays."""
+        with self._loading:
+            if self._embedder is None or self._embedder.weights_hash != identity.weights_hash:
+                self._embedders.pop(identity.weights_hash, None)
+
+    def _find(self, identity: EmbedderIdentity) -> Model:
+        """Look for an embedder of these weights: the configured one, or the one of that name."""
+        reasons = []
+        for name in dict.fromkeys((self._settings.embedder, identity.name)):
+            try:
+                model = locate(name, "embedder")
+            except ModelError as error:
+                reasons.append(str(error))
+                continue
+            if model.weights_hash == identity.weights_hash:
+                return model
+            reasons.append(f"{name!r} here has other weights ({model.weights_hash[:12]}).")
+        raise ModelError(" ".join(reasons))
+
+    def _loaded(self, model: Model) -> Embedder:
+        if model.weights_hash not in self._embedders:
+            started = time.perf_counter()
+            from models.embedder import SentenceTransformerEmbedder  # torch is imported here, not at start
+
+            self._embedders[model.weights_hash] = SentenceTransformerEmbedder(model, device=self._device)
+            logger.info("embedder %s loaded, %.2f s", model.name, time.perf_counter() - started)
+        return self._embedders[model.weights_hash]
+
+    def _load_reranker(self) -> Reranker | None:
         started = time.perf_counter()
-        model = locate(self._settings.embedder, "embedder")
-        from models.embedder import SentenceTransformerEmbedder  # torch is imported here, not at start
+        name = self._settings.reranker or next((model.name for model in installed() if model.role == "reranker"), None)
+        if name is None:
+            return None
+        model = locate(name, "reranker")
+        from models.reranker import CrossEncoderReranker  # torch is imported here, not at start
 
-        embedder = SentenceTransformerEmbedder(model, device=self._device)
-        logger.info("embedder %s loaded, %.2f s", embedder.name, time.perf_counter() - started)
-        return embedder
+        reranker = CrossEncoderReranker(model, device=self._device)
+        logger.info("reranker %s loaded, %.2f s", reranker.name, time.perf_counter() - started)
+        return reranker
 
     def _load_generator(self) -> Generator:
         started = time.perf_counter()

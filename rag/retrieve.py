@@ -1,22 +1,25 @@
 """
-Find the passages for a question: nearest vectors and matching words, fused.
+Find the passages for a question: nearest vectors and matching words, ranked as one list, then merged.
 
-Fusion is the convex combination with theoretical min-max normalisation (Bruch, Gai, Ingber, arXiv 2210.11934): each
-score is put between the lowest value that its scorer can give (-1 for the cosine, 0 for BM25) and the highest among
-the candidates, then weighed. Every candidate gets both scores, also those that only one search brought in.
+Every candidate gets both scores, also those that only one search brought in. A chunk's vector says nothing of what its
+document is about, so the similarity of the document's first chunk weighs in.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from models.base import Embedder, InputError, Vectors
+from models.base import Embedder, InputError, Reranker, Vectors
 from rag.config import RetrievalSettings
 from rag.index import CollectionIndex
+from rag.index.snapshot import Snapshot
+from rag.merge import collapse, join
+from rag.rank import fuse, smooth
 from rag.store import Store
 from rag.store.records import CollectionInfo, Ids
 from rag.types import Hit, Scored
@@ -35,6 +38,7 @@ def retrieve(
     collection: CollectionInfo,
     embedder: Embedder,
     settings: RetrievalSettings,
+    reranker: Reranker | None = None,
     documents: Ids | None = None,
 ) -> list[Hit]:
     """
@@ -42,16 +46,17 @@ def retrieve(
 
     Args:
         question: any text.
-        k: how many passages, ``>= 1``; fewer come back when fewer may be read.
+        k: how many chunks, ``>= 1``; fewer passages come back when some follow each other, or fewer may be read.
         store: where passages are read.
         index: the collection's indexes.
         collection: the collection.
         embedder: the one that made the collection's vectors.
         settings: how many candidates, and the weights.
+        reranker: reads the best passages again, if there is one.
         documents: rows of the documents that may be found; None for all. They restrict both searches, not their result.
 
     Returns:
-        Hits, best first; equal scores are ordered by chunk row.
+        Hits, best first.
 
     Raises:
         InputError: the question is empty or longer than 20,000 characters.
@@ -68,7 +73,10 @@ def retrieve(
     query = embedder.embed_query(question)
     embedded = time.perf_counter()
     scored = search(question, query, k, store=store, index=index, settings=settings, documents=documents)
-    hits = store.passages.hits(scored, collection.name)
+    hits = collapse(_read(scored, k, store, collection), max(k, settings.rerank if reranker else 0))
+    if reranker:
+        hits = rerank(question, hits, settings.rerank, reranker)
+    hits = join(hits[:k], store.passages.slice)
     logger.debug(
         "retrieved %d passages: embedding %.4f s, search %.4f s",
         len(hits),
@@ -76,6 +84,31 @@ def retrieve(
         time.perf_counter() - embedded,
     )
     return hits
+
+
+def rerank(question: str, hits: Sequence[Hit], depth: int, reranker: Reranker) -> list[Hit]:
+    """
+    Let a reranker order the best hits; its score is added to theirs, so that the others stay behind them.
+
+    Args:
+        question: any text.
+        hits: best first.
+        depth: how many of them it reads.
+        reranker: the reranker.
+    """
+    read = hits[:depth]
+    relevance = reranker.score(question, [hit.chunk.searched_text(hit.title) for hit in read]).tolist()
+    scored = [
+        replace(hit, score=hit.score + relevant, relevance=relevant)
+        for hit, relevant in zip(read, relevance, strict=True)
+    ]
+    return [*sorted(scored, key=lambda hit: -hit.score), *hits[depth:]]
+
+
+def _read(scored: list[Scored], k: int, store: Store, collection: CollectionInfo) -> Iterator[Hit]:
+    """Yield hits, read from the store in blocks of ``k``, as far as they are asked for."""
+    for start in range(0, len(scored), k):
+        yield from store.passages.hits(scored[start : start + k], collection.name)
 
 
 def search(
@@ -88,44 +121,43 @@ def search(
     settings: RetrievalSettings,
     documents: Ids | None = None,
 ) -> list[Scored]:
-    """Return the best chunks for a question whose vector, shape ``(dim,)``, is known; see :func:`retrieve`."""
+    """
+    Return the candidates for a question whose vector, shape ``(dim,)``, is known; see :func:`retrieve`.
+
+    Returns:
+        At least the best ``k``, best first; equal scores are ordered by chunk row.
+    """
     now = index.current()
     allowed = now.allowed(documents)
     depth = max(k, settings.candidates)
-    near, near_cosines = now.nearest(query, depth, allowed)
+    near, _ = now.nearest(query, depth, allowed)
     matching, matching_scores = now.matching(question, depth, allowed)
     rows = np.union1d(near, matching)
     if not len(rows):
         return []
-    cosines = _complete(rows, near, near_cosines, lambda missing: store.passages.vectors(missing, len(query)) @ query)
-    words = _complete(rows, matching, matching_scores, lambda missing: now.lexical_scores(question, missing))
-    fused = fuse(cosines, words, settings.dense_weight)
-    order = np.lexsort((rows, -fused))[:k]
-    return [Scored(int(rows[i]), float(fused[i]), float(cosines[i]), float(words[i])) for i in order]
+    vectors = store.passages.vectors(rows, len(query))
+    cosines = vectors @ query
+    words = _complete(rows, matching, matching_scores, question, now)
+    near_the_question = (1 - settings.opening_weight) * cosines + settings.opening_weight * _openings(
+        rows, query, now, store
+    )
+    scores = smooth(fuse(near_the_question, words, settings.dense_weight), vectors, settings.smoothing)
+    order = np.lexsort((rows, -scores))
+    return [Scored(int(rows[i]), float(scores[i]), float(cosines[i]), float(words[i])) for i in order]
 
 
-def fuse(cosines: Vectors, words: Vectors, dense_weight: float) -> Vectors:
-    """
-    Combine two scores of the same candidates.
-
-    Args:
-        cosines: cosine similarities, shape ``(n,)``.
-        words: BM25 scores, shape ``(n,)``.
-        dense_weight: share of the first, in ``[0, 1]``.
-
-    Returns:
-        Fused scores in ``[0, 1]``, shape ``(n,)``.
-    """
-    dense = (cosines + 1) / max(float(cosines.max(initial=-1)) + 1, 1e-9)
-    lexical = words / max(float(words.max(initial=0)), 1e-9)
-    return dense_weight * dense + (1 - dense_weight) * lexical
+def _openings(rows: Ids, query: Vectors, now: Snapshot, store: Store) -> Vectors:
+    """Return, for each chunk row, the cosine of its document's first chunk; shape ``(len(rows),)``."""
+    openings, places = np.unique(now.openings(rows), return_inverse=True)
+    cosines: Vectors = store.passages.vectors(openings, len(query)) @ query
+    return cosines[places]
 
 
-def _complete(rows: Ids, found: Ids, scores: Vectors, score: Callable[[Ids], Vectors]) -> Vectors:
-    """Return a score for each row: the one found, or the one that ``score`` computes for the rows not found."""
+def _complete(rows: Ids, found: Ids, scores: Vectors, question: str, now: Snapshot) -> Vectors:
+    """Return the BM25 score of each row: the one found, or computed now for the rows not found."""
     complete = np.empty(len(rows), dtype=np.float32)
     complete[np.searchsorted(rows, found)] = scores
     missing = ~np.isin(rows, found, assume_unique=True)
     if missing.any():
-        complete[missing] = score(rows[missing])
+        complete[missing] = now.lexical_scores(question, rows[missing])
     return complete

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ import uvicorn
 
 from models import command
 from models.base import ConfigError
+from models.catalog import NAME_PATTERN
 from rag import config
 from rag.access import KEY_FILE, KEY_VARIABLE, Access, load_api_key, require_loopback
 from rag.config import ServerSettings, Settings
@@ -128,12 +130,23 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free port")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="where the data lies")] = None,
     collection: Annotated[str | None, typer.Option(help="where to look unless a request says otherwise")] = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER[=COLLECTION]", help="keep a collection equal to a folder; may be repeated"),
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
     settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
 ) -> None:
     """Serve the page and the API on this machine, with a sign-in link on standard output."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = config.load(settings_file, data_dir=data_dir, collection=collection, engine=engine, server=given or None)
+    settings = config.load(
+        settings_file,
+        data_dir=data_dir,
+        collection=collection,
+        engine=engine,
+        server=given or None,
+        watch=[_watched(folder) for folder in watch] if watch else None,
+    )
     require_loopback(settings.server.host)
     from rag.workspace import Workspace
 
@@ -148,6 +161,14 @@ def serve(
         # must not be torn down with the interpreter around it. Everything of ours is closed.
         logging.shutdown()
         os._exit(0)
+
+
+def _watched(text: str) -> dict[str, str]:
+    """Take ``FOLDER[=COLLECTION]`` apart; what cannot be a collection's name belongs to the folder's."""
+    folder, _, collection = text.rpartition("=")
+    if folder and re.fullmatch(NAME_PATTERN, collection):
+        return {"folder": folder, "collection": collection}
+    return {"folder": text}
 
 
 def run(workspace: Workspace, listener: socket.socket) -> Exception | None:

@@ -85,8 +85,8 @@ def searched_prefix(title: str, headings: tuple[str, ...]) -> str:
 
     Of a long path the innermost headings are kept, within :data:`MAX_PREFIX_CHARACTERS`.
     """
-    path = [title, *(heading for heading in headings if heading != title)]
-    return " > ".join(part for part in path if part)[-MAX_PREFIX_CHARACTERS:]
+    path = [part for part in dict.fromkeys((title, *headings)) if part]
+    return " > ".join(path)[-MAX_PREFIX_CHARACTERS:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class Chunk:
         text: the slice itself; this is what is quoted.
         headings: titles above the slice, outermost first.
         page: page at ``start``, counted from 1; None without pages.
+        table_header: of a slice that begins below a table's header, that header, to be read above it; never quoted.
     """
 
     start: int
@@ -107,10 +108,23 @@ class Chunk:
     text: str
     headings: tuple[str, ...] = ()
     page: int | None = None
+    table_header: str = ""
 
-    def searched_text(self, title: str) -> str:
-        """Return what is embedded and indexed for words: the document's title and the headings, then the slice."""
-        return f"{searched_prefix(title, self.headings)}\n{self.text}"
+    @property
+    def read_text(self) -> str:
+        """What a reader needs to understand the slice: the table's header above it, if there is one."""
+        return f"{self.table_header}\n{self.text}" if self.table_header else self.text
+
+    def searched_text(self, title: str, *, prefix: bool = True) -> str:
+        """
+        Return what is embedded and indexed for words: the document's title and the headings, then the slice.
+
+        A title or heading that is the slice's first line stands there only: said twice, its words would count twice.
+        """
+        said = self.text.partition("\n")[0].strip("#=* \t").casefold()
+        path = [part for part in (title, *self.headings) if part.casefold() != said] if prefix else []
+        above = searched_prefix("", tuple(path))
+        return f"{above}\n{self.read_text}" if above else self.read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +165,24 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a passage stands: its document's row and source, the page, and the slice of the document's text."""
+
+    document_id: int
+    source: str
+    page: int | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """
-    A chunk that retrieval found.
+    A passage that retrieval found.
 
     Attributes:
         chunk_id: the chunk's row in the store.
-        chunk: the chunk.
+        chunk: the chunk; when chunks that follow each other were joined, one slice over all of them.
         document_id: the document's row in the store.
         source: the document's identity in its collection.
         title: the document's title.
@@ -165,6 +190,8 @@ class Hit:
         score: the fused score that orders hits, higher is better.
         dense: cosine similarity with the question, in ``[-1, 1]``.
         lexical: BM25 score, ``>= 0``.
+        relevance: the reranker's score, in ``[0, 1]``; None where none has read the passage.
+        copies: where else the collection holds nearly the same words.
     """
 
     chunk_id: int
@@ -176,6 +203,13 @@ class Hit:
     score: float
     dense: float
     lexical: float
+    relevance: float | None = None
+    copies: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where the passage stands."""
+        return Place(self.document_id, self.source, self.chunk.page, self.chunk.start, self.chunk.end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,21 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
-from models.base import Embedder, Generator, InputError, Message, SamplingParams, StoreError
+from models.base import Embedder, Generator, InputError, Message, ModelError, Reranker, SamplingParams, StoreError
 from models.catalog import NAME_PATTERN
 from rag.answer import AnswerStream, Question, answer_plainly
-from rag.config import Settings, load
+from rag.config import Settings, load, with_own
+from rag.gate import Gate
 from rag.index import CollectionIndex
 from rag.index.files import IndexFiles
 from rag.knowledge_base import KnowledgeBase
 from rag.loaded import LoadedModels
+from rag.reembed import reembed
+from rag.report import OnProgress, Report
 from rag.store import Store
 from rag.store.records import CollectionInfo, EmbedderIdentity
 
@@ -32,17 +36,23 @@ class Workspace:
         settings: where the data lies, which models are used, and how.
         embedder: takes the place of the configured one.
         generator: takes the place of the configured one.
+        reranker: takes the place of the configured one.
 
     Raises:
         StoreError: the directory is in use or damaged.
     """
 
     def __init__(
-        self, settings: Settings, *, embedder: Embedder | None = None, generator: Generator | None = None
+        self,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self.settings = settings
-        self.models = LoadedModels(settings, embedder=embedder, generator=generator)
-        self._writing = threading.Lock()
+        self.models = LoadedModels(settings, embedder=embedder, generator=generator, reranker=reranker)
+        self._writing = Gate()
         self._indexing = threading.Lock()
         self._indexes: dict[int, CollectionIndex] = {}
         self.store = Store(settings.data_dir)
@@ -54,7 +64,7 @@ class Workspace:
         with self._indexing:
             for index in self._indexes.values():
                 try:
-                    index.save()
+                    index.close()
                 except StoreError as error:
                     logger.warning("%s", error)
             self._indexes.clear()
@@ -85,7 +95,8 @@ class Workspace:
 
         Raises:
             InputError: there is no such collection, or the name has characters that names cannot have.
-            StoreError: it was built with another embedder.
+            ConfigError: the collection's own settings cannot be used.
+            StoreError: the embedder that it was built with is not on this machine.
         """
         if not re.fullmatch(NAME_PATTERN, name):
             raise InputError(
@@ -98,15 +109,58 @@ class Workspace:
             info = self.store.documents.create_collection(name, made_by)
         else:
             info = self.store.documents.collection(name)
-        configured = self.models.embedder_hash
-        if info.embedder.weights_hash != configured:
+        self._require_embedder(info)
+        settings = with_own(self.settings, info.settings, name)
+        index, reopen = self._index(info), partial(self.collection, name, on_close=on_close)
+        return KnowledgeBase(settings, self.store, info, self.models, index, self._writing, reopen, on_close)
+
+    def _require_embedder(self, info: CollectionInfo) -> None:
+        try:
+            self.models.require(info.embedder)
+        except ModelError as error:
             raise StoreError(
-                f"collection {name!r} was built with embedder {info.embedder.name!r} "
-                f"({info.embedder.weights_hash[:12]}), but {self.settings.embedder!r} ({configured[:12]}) "
-                "is configured, and vectors of two embedders cannot be compared; "
-                f"set HOMEGROUND_EMBEDDER={info.embedder.name}, or index the documents into another --collection."
-            )
-        return KnowledgeBase(self.settings, self.store, info, self.models, self._index(info), self._writing, on_close)
+                f"collection {info.name!r} was built with embedder {info.embedder.name!r} "
+                f"({info.embedder.weights_hash[:12]}), which is not on this machine, and vectors of two embedders "
+                f"cannot be compared. {error} Or embed the stored documents again with {self.settings.embedder!r}: "
+                f"`python -m rag.ingest --reembed --collection {info.name}`."
+            ) from error
+
+    def reembed(self, name: str, *, on_progress: OnProgress = lambda report: None) -> Report:
+        """
+        Embed a collection's documents again with the configured embedder and settings; see :mod:`rag.reembed`.
+
+        Args:
+            name: the collection, which serves and may change until all is done.
+            on_progress: called with the growing report after each document.
+
+        Raises:
+            InputError: there is no such collection.
+            ModelError: the configured embedder is missing.
+        """
+        info = self.store.documents.collection(name)
+        report = reembed(
+            info,
+            store=self.store,
+            embedder=self.models.embedder,
+            chunk=with_own(self.settings, info.settings, name).chunk,
+            writing=self._writing,
+            build_indexes=self._build_indexes,
+            on_progress=on_progress,
+        )
+        if not self.store.documents.exists(info.id):
+            with self._indexing:
+                self._indexes.pop(info.id, None)
+            self._files.remove_all(info.id)
+            if info.embedder not in {other.embedder for other in self.collections()}:
+                self.models.forget(info.embedder)
+        return report
+
+    def _build_indexes(self, info: CollectionInfo) -> None:
+        """Make a collection's indexes, or bring them up to date, while others are opened and searched."""
+        index = self._indexes.get(info.id) or CollectionIndex(self.store, info, self._files)
+        index.save()
+        with self._indexing:
+            self._indexes[info.id] = index
 
     def chat(
         self,

@@ -25,7 +25,7 @@ from models.prompt import PROMPT_FORMAT
 from models.store import Model
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import BertConfig, PreTrainedTokenizerFast
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -45,14 +45,18 @@ class HashEmbedder:
     """
     Embeds by hashing words: texts that share words are similar.
 
-    Each lower-case word adds plus or minus one to one of 64 places, both taken from its BLAKE2 digest; the sum is
-    L2-normalised. A text without words is the first unit vector. Words after the 256th are not read.
+    Each lower-case word adds plus or minus one to one of ``dim`` places, both taken from its BLAKE2 digest; the sum is
+    L2-normalised. A text without words is the first unit vector. Words after the 256th are not read. Another ``dim`` is
+    another embedder. ``embedded`` counts the passages.
     """
 
     name = "hash"
-    weights_hash = hashlib.sha256(b"hash-64").hexdigest()
-    dim = 64
     max_tokens = 256
+
+    def __init__(self, dim: int = 64) -> None:
+        self.dim = dim
+        self.weights_hash = hashlib.sha256(b"hash-%d" % dim).hexdigest()
+        self.embedded = 0
 
     def token_starts(self, text: str) -> npt.NDArray[np.int64]:
         """Return where each word or punctuation mark begins."""
@@ -60,7 +64,8 @@ class HashEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed passages."""
-        return np.stack([self.embed_query(text) for text in texts]) if texts else np.empty((0, 64), np.float32)
+        self.embedded += len(texts)
+        return np.stack([self.embed_query(text) for text in texts]) if texts else np.empty((0, self.dim), np.float32)
 
     def embed_query(self, text: str) -> Vectors:
         """Embed a question, in the same way as a passage."""
@@ -241,14 +246,10 @@ def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
     )
 
 
-def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
-    """Write a random two-layer BERT with mean pooling, reading ``max_tokens`` tokens; return its directory."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
+def _word_pieces(max_tokens: int) -> PreTrainedTokenizerFast:
+    """Make the tokenizer of a BERT that reads one text, or two with a separator."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     pieces.normalizer = normalizers.BertNormalizer()
@@ -257,24 +258,59 @@ def write_tiny_embedder(directory: Path, max_tokens: int = 32) -> Path:
     pieces.train_from_iterator(
         _SENTENCES, trainers.WordPieceTrainer(vocab_size=256, special_tokens=special, show_progress=False)
     )
-    pieces.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    pieces.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
     pieces.enable_truncation(max_tokens)  # as published tokenizer.json files have it
-    tokenizer = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
-    config = BertConfig(
-        vocab_size=len(tokenizer),
+
+
+def _tiny_bert(vocabulary: int, **more: object) -> BertConfig:
+    from transformers import BertConfig
+
+    return BertConfig(
+        vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=128,
+        **more,
     )
+
+
+def write_tiny_embedder(directory: Path, max_tokens: int = 32, seed: int = 0) -> Path:
+    """Write a random two-layer BERT with mean pooling, reading ``max_tokens`` tokens; return its directory."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from transformers import BertModel
+
+    tokenizer = _word_pieces(max_tokens)
+    config = _tiny_bert(len(tokenizer))
     with TemporaryDirectory() as network, torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         BertModel(config).save_pretrained(network)
         tokenizer.save_pretrained(network)
         transformer = Transformer(network, max_seq_length=max_tokens, model_kwargs={"local_files_only": True})
         model = SentenceTransformer(modules=[transformer, Pooling(config.hidden_size, "mean")], device="cpu")
         model.save_pretrained(str(directory), create_model_card=False)
+    return directory
+
+
+def write_tiny_reranker(directory: Path, labels: int = 1, seed: int = 0) -> Path:
+    """Write a random two-layer BERT that gives a pair of texts ``labels`` scores; return its directory."""
+    import torch
+    from transformers import BertForSequenceClassification
+
+    tokenizer = _word_pieces(128)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        BertForSequenceClassification(_tiny_bert(len(tokenizer), num_labels=labels)).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
     return directory

@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,12 @@ class Live:
 
 @contextmanager
 def serving(
-    directory: Path, generator: ScriptedGenerator | None = None, *, ready: bool = True, **server: object
+    directory: Path,
+    generator: ScriptedGenerator | None = None,
+    *,
+    ready: bool = True,
+    watch: Sequence[Mapping[str, object]] = (),
+    **server: object,
 ) -> Iterator[Live]:
     """
     Run the real application in a thread, over a data directory with the two documents above in ``handbook``.
@@ -72,12 +77,19 @@ def serving(
         directory: where the data goes.
         generator: what answers.
         ready: wait until it is ready.
+        watch: the folders that it watches.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        settings = load(data_dir=directory, environment={}, collection="handbook", server={"port": port, **server})
+        settings = load(
+            data_dir=directory,
+            environment={},
+            collection="handbook",
+            server={"port": port, **server},
+            watch=list(watch),
+        )
         with filled(settings, generator) as workspace:
             tokens: list[str] = []
             access = Access(API_KEY, on_token=tokens.append)

@@ -200,4 +200,5 @@ def _collection_object(info: CollectionInfo) -> dict[str, Any]:
         "documents": info.documents,
         "chunks": info.chunks,
         "embedder": info.embedder.name,
+        "settings": dict(info.settings),
     }

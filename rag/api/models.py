@@ -54,8 +54,7 @@ def no_such_model(model: str, part: str = "") -> ApiError:
 
 def _chat_models(service: Service) -> Iterator[str]:
     models = service.workspace.models
-    vectors = models.embedder.weights_hash
-    usable = [info.name for info in service.workspace.collections() if info.embedder.weights_hash == vectors]
+    usable = [info.name for info in service.workspace.collections() if models.has(info.embedder)]
     base = models.generator.name
     for generator in (base, *(f"{base}:{adapter}" for adapter in models.generator.adapters)):
         yield generator

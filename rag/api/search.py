@@ -163,6 +163,7 @@ def hit_object(hit: Hit) -> dict[str, Any]:
     chunk = shown.pop("chunk")
     return shown | {
         "text": chunk["text"],
+        "table_header": chunk["table_header"],
         "start": chunk["start"],
         "end": chunk["end"],
         "page": chunk["page"],

@@ -17,6 +17,7 @@ from rag.api.errors import missing
 from rag.api.metrics import Metrics
 from rag.knowledge_base import KnowledgeBase
 from rag.store.records import CollectionInfo
+from rag.upkeep import Upkeep
 from rag.worker import GenerationWorker, QueueFullError
 from rag.workspace import Workspace
 
@@ -47,6 +48,7 @@ class Service:
         self.access = access
         self.worker = GenerationWorker(workspace.settings.server.queue_length)
         self.metrics = Metrics(lambda: self.worker.waiting)
+        self._upkeep = Upkeep(workspace)
         self.failure: Exception | None = None
         self.started = time.time()
         self._heavy = anyio.CapacityLimiter(HEAVY_AT_ONCE)
@@ -61,7 +63,7 @@ class Service:
         return "ready" if self._loaded.is_set() else "loading"
 
     def start(self) -> None:
-        """Start the generation queue, and load both models in a thread; the server is ready once they are there."""
+        """Start the generation queue and load both models in a thread; then the server is ready, and upkeep begins."""
         self.worker.start()
         threading.Thread(target=self._load_models, name="loading", daemon=True).start()
 
@@ -74,12 +76,14 @@ class Service:
             self.failure = error
             return
         self._loaded.set()
+        self._upkeep.start()
         logger.info("models loaded, %.2f s", time.perf_counter() - started)
 
     async def drain(self) -> None:
         """Stop being ready, and finish the answers that were accepted, within the configured time."""
         self._draining = True
         await self.worker.drain(self.workspace.settings.server.drain_s)
+        await anyio.to_thread.run_sync(self._upkeep.stop)
 
     async def work(self, function: Callable[[], T]) -> T:
         """

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from models.base import StoreError
 
@@ -33,11 +34,21 @@ class IndexFiles:
         path.mkdir()
         return path
 
-    def seal(self, directory: Path) -> dict[str, str]:
-        """Flush every file to disk and return the SHA-256 of each, by name."""
+    def seal(self, directory: Path, sealed: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+        """
+        Flush every file to disk and return the SHA-256 of each, by name.
+
+        Args:
+            directory: an index directory that nobody writes to.
+            sealed: hashes from the last time. What is in them is not read again, except JSON: tantivy never changes a
+                file once it is written, only its lists of files.
+        """
         hashes = {}
         for path in sorted(directory.iterdir()):
             if path.name.startswith(".") and path.suffix == ".lock":
+                continue
+            if path.name in sealed and path.suffix != ".json":
+                hashes[path.name] = sealed[path.name]
                 continue
             with path.open("rb") as file:
                 hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,8 +8,10 @@ is read as query syntax.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +26,9 @@ ANALYZER = "english"
 MAX_WORD_LENGTH = 64
 MAX_QUESTION_WORDS = 128
 WRITER_BYTES = 64_000_000
-FEW_ROWS = 1_000
-"""Up to so many allowed rows the search looks at those alone; beyond, it reads on until enough allowed ones came."""
+
+SPARE = 1.3
+"""The first reading goes so many times as deep as would do if filter and words had nothing to do with each other."""
 
 
 _ANALYZER = (
@@ -57,9 +60,14 @@ class LexicalIndex:
 
     Args:
         directory: where the index lies; it must exist. A new index is made when it is empty.
+        through: the newest chunk row in it.
+        dead: how many rows were forgotten; the statistics may still count them.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, through: int = 0, dead: int = 0) -> None:
+        self.directory = directory
+        self.through = through
+        self.dead = dead
         self._schema = _schema()
         self._index = tantivy.Index(self._schema, str(directory))
         self._index.register_tokenizer(ANALYZER, _ANALYZER)
@@ -70,7 +78,7 @@ class LexicalIndex:
 
     def rows(self) -> Ids:
         """Return every chunk row in the index, ascending."""
-        rows, _ = self._best(tantivy.Query.all_query(), max(1, len(self)), None)
+        rows, _ = self._best(tantivy.Query.all_query(), max(1, len(self)))
         return np.sort(rows)
 
     def update(self, added: Iterable[list[tuple[int, str]]], removed: Ids) -> None:
@@ -78,9 +86,10 @@ class LexicalIndex:
         Take rows in and out; the files are complete on disk when this returns.
 
         Args:
-            added: blocks of ``(chunk row, text)``.
+            added: blocks of ``(chunk row, text)``, ascending, all newer than ``through``.
             removed: chunk rows to forget.
         """
+        through = self.through
         writer = self._index.writer(WRITER_BYTES, 1)
         if len(removed):
             # By query: in tantivy 0.27 deletion by term takes an integer for a signed one, and finds nothing.
@@ -91,11 +100,14 @@ class LexicalIndex:
                 document.add_unsigned("chunk", row)
                 document.add_text("text", text)
                 writer.add_document(document)
+                through = row
         writer.commit()
         writer.garbage_collect_files()
         writer.wait_merging_threads()
         self._index.reload()
         self._searcher = self._index.searcher()
+        self.through = through
+        self.dead += len(removed)
 
     def search(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
         """
@@ -111,42 +123,55 @@ class LexicalIndex:
         """
         query = self._query(question)
         if allowed is None:
-            return self._best(query, k, None)
-        permitted = int(np.count_nonzero(allowed))
-        if permitted <= FEW_ROWS:
-            return self._best(self._among(query, np.flatnonzero(allowed)), k, None)
-        depth = math.ceil(1.5 * k * len(self) / permitted)
-        while True:
-            rows, scores = self._best(query, depth, allowed)
-            if len(rows) >= k or depth >= len(self):
+            return self._best(query, k)
+        permitted = max(1, int(np.count_nonzero(allowed)))
+        depth = math.ceil(SPARE * k * len(self) / permitted)
+        while depth < self._cost_among(permitted):
+            hits = self._searcher.search(query, depth, count=False).hits
+            rows = self._rows(hits)
+            found = np.flatnonzero(allowed[rows])
+            if len(found) >= k or len(hits) < depth:
+                rows, scores = _ranked(rows[found], [hits[place][0] for place in found.tolist()])
                 return rows[:k], scores[:k]
             depth *= 4
+        return self._best(self._among(query, np.flatnonzero(allowed)), k)
 
     def scores(self, question: str, rows: Ids) -> Vectors:
         """Return the BM25 score of each row, 0 where no word matches; shape ``(len(rows),)``."""
-        found, scores = self._best(self._among(self._query(question), rows), max(1, len(rows)), None)
+        found, scores = self._best(self._among(self._query(question), rows), max(1, len(rows)))
         by_row = dict(zip(found.tolist(), scores.tolist(), strict=True))
         return np.array([by_row.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
 
     def _query(self, question: str) -> tantivy.Query:
-        asked = list(dict.fromkeys(words(question)))[:MAX_QUESTION_WORDS]
-        terms = [tantivy.Query.term_query(self._schema, "text", word, "freq") for word in asked]
-        return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
+        """Match any of the question's words; one that is said twice counts twice."""
+        asked = Counter(words(question)).most_common(MAX_QUESTION_WORDS)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word, count)) for word, count in asked])
+
+    def _term(self, word: str, count: int) -> tantivy.Query:
+        return tantivy.Query.boost_query(tantivy.Query.term_query(self._schema, "text", word, "freq"), float(count))
 
     def _among(self, query: tantivy.Query, rows: Ids) -> tantivy.Query:
         """Restrict a query to some rows without changing a score."""
         silent = tantivy.Query.const_score_query(self._member(rows), 0.0)
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, silent), (tantivy.Occur.Must, query)])
 
+    def _cost_among(self, rows: int) -> float:
+        """Return how deep the ranking can be read in the time that a search among some rows takes; as measured."""
+        return min(15 * rows, rows + len(self) / 25)
+
     def _member(self, rows: Ids) -> tantivy.Query:
         return tantivy.Query.term_set_query(self._schema, "chunk", rows.tolist())
 
-    def _best(self, query: tantivy.Query, depth: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def _best(self, query: tantivy.Query, depth: int) -> tuple[Ids, Vectors]:
         hits = self._searcher.search(query, depth, count=False).hits
-        rows = np.array(self._searcher.fast_field_values("chunk", [address for _, address in hits]), dtype=np.int64)
-        scores = np.array([score for score, _ in hits], dtype=np.float32)
-        if allowed is not None:
-            keep = allowed[rows]
-            rows, scores = rows[keep], scores[keep]
-        order = np.lexsort((rows, -scores))
-        return rows[order], scores[order]
+        return _ranked(self._rows(hits), [score for score, _ in hits])
+
+    def _rows(self, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> Ids:
+        return np.array(self._searcher.fast_field_values("chunk", [address for _, address in hits]), dtype=np.int64)
+
+
+def _ranked(rows: Ids, scores: Sequence[float]) -> tuple[Ids, Vectors]:
+    """Order by score, and equal scores by row."""
+    by_row = np.array(scores, dtype=np.float32)
+    order = np.lexsort((rows, -by_row))
+    return rows[order], by_row[order]

@@ -46,7 +46,7 @@ class Snapshot:
         else:
             readable = np.zeros(int(owners.max(initial=0)) + 1, dtype=np.bool_)
             readable[documents[documents < len(readable)]] = True
-            mask[chunks[readable[owners]]] = True
+            mask[chunks] = readable[owners]
         return mask
 
     def nearest(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
@@ -60,3 +60,8 @@ class Snapshot:
     def lexical_scores(self, question: str, rows: Ids) -> Vectors:
         """Return the BM25 score of each row, see :meth:`LexicalIndex.scores`."""
         return self.lexical.scores(question, rows)
+
+    def openings(self, rows: Ids) -> Ids:
+        """Return the row of the first chunk of each living chunk's document; documents ascend as their chunks do."""
+        chunks, owners = self.roster.chunks, self.roster.documents
+        return chunks[np.searchsorted(owners, owners[np.searchsorted(chunks, rows)])]

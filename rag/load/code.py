@@ -1,36 +1,25 @@
-"""
-Source code: the text stays as it is written; definitions at the left margin are its headings.
-
-A pattern, not a grammar per language: it finds where a reader would put a bookmark, and misses rather than invents.
-"""
+"""Source code: the text stays as it is written; its definitions are its headings."""
 
 from __future__ import annotations
 
-import re
+from pathlib import PurePath
 
+from rag.load.definitions import find_definitions
+from rag.load.grammars import GRAMMARS
+from rag.load.margin import marked_definitions
 from rag.load.text import decode, one_line
 from rag.load.values import Extracted
 from rag.types import Heading
-
-_DEFINITION = re.compile(
-    r"""
-    ^(?:(?:export|default|public|private|protected|internal|pub(?:\([a-z]+\))?|static|final|abstract|sealed|async
-        |unsafe|extern|inline|data|declare|partial|open)[ \t]+)*
-    (?P<title>
-        (?:class|def|fn|func|fun|function|struct|enum|union|interface|trait|impl|module|namespace|object|record|type
-            |sub|package)
-        (?:[ \t]+\([^)\n]*\))?                      # the receiver of a Go method
-        (?:[ \t]*<[^>\n]*>)?                        # the parameters of a Rust impl
-        [ \t]+[A-Za-z_$][\w$.:]*
-    )
-    [ \t]*(?=[(\[{<:=;]|$|(?:extends|implements|for|struct|interface|where)\b)
-    """,
-    re.MULTILINE | re.VERBOSE,
-)
 
 
 def read(data: bytes, name: str) -> Extracted:
     """Read a file of source code."""
     text, warnings = decode(data)
-    headings = tuple(Heading(match.start(), 1, one_line(match["title"])) for match in _DEFINITION.finditer(text))
-    return Extracted(text, headings=headings, warnings=warnings)
+    suffix = PurePath(name).suffix.lower()
+    marked = list(marked_definitions(text, suffix))
+    try:
+        if suffix in GRAMMARS:
+            return Extracted(text, headings=find_definitions(text, GRAMMARS[suffix], marked), warnings=warnings)
+    except TimeoutError:
+        warnings += ("takes too long to parse; only definitions at the left margin were found.",)
+    return Extracted(text, headings=tuple(Heading(at, 1, one_line(title)) for at, title in marked), warnings=warnings)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.base import InputError
+from rag.load.selection import Selection
 from rag.load.values import Outcome, SourceFile
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,10 @@ _SKIPPED = {"node_modules", "__pycache__"}
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def find_files(roots: Sequence[Path]) -> Iterator[SourceFile | Outcome]:
+_EVERYTHING = Selection()
+
+
+def find_files(roots: Sequence[Path], selection: Selection = _EVERYTHING) -> Iterator[SourceFile | Outcome]:
     """
     Find the files below some folders, folder by folder and sorted by name.
 
@@ -30,7 +34,8 @@ def find_files(roots: Sequence[Path]) -> Iterator[SourceFile | Outcome]:
     root are skipped.
 
     Args:
-        roots: folders, or single files, which are taken whatever they are called.
+        roots: folders, or single files, which are taken even when their name is hidden.
+        selection: which files are taken, folders and single files alike.
 
     Yields:
         The files, each once; in place of what cannot be read, an outcome with the error.
@@ -43,10 +48,11 @@ def find_files(roots: Sequence[Path]) -> Iterator[SourceFile | Outcome]:
     taken: dict[str, Path] = {}
     seen: set[Path] = set()
     for root in roots:
-        for found in _walk(root.resolve()) if root.is_dir() else [SourceFile(root.resolve(), root.name)]:
+        walk = _walk(root.resolve(), selection) if root.is_dir() else [SourceFile(root.resolve(), root.name)]
+        for found in walk:
             if isinstance(found, Outcome):
                 yield found
-            elif found.path not in seen:
+            elif found.path not in seen and selection.takes(found.source):
                 seen.add(found.path)
                 first = taken.setdefault(found.source, found.path)
                 yield _checked(found) if first == found.path else _twice(found, first)
@@ -61,22 +67,37 @@ def _check_root(root: Path) -> None:
         raise InputError(f"{root} cannot be read: {error.strerror}.") from error
 
 
-def _walk(root: Path) -> Iterator[SourceFile | Outcome]:
+def _walk(root: Path, selection: Selection) -> Iterator[SourceFile | Outcome]:
     """Walk a folder, without recursion, because folders may be nested deeper than calls."""
+    before = identity(root)
     stack = [root]
     while stack:
         path = stack.pop()
         source = path.relative_to(root).as_posix() if path != root else root.name
         try:
-            if path == root or (path.is_dir() and not path.is_symlink()):
-                stack += sorted(filter(_is_wanted, path.iterdir()), reverse=True)
-            elif _is_inside(path, root):
-                yield SourceFile(path, source)
+            if path != root and (path.is_symlink() or not path.is_dir()):
+                if _is_inside(path, root):
+                    yield SourceFile(path, source)
+            elif path == root or selection.enters(source):
+                stack += sorted(filter(is_wanted, path.iterdir()), reverse=True)
         except OSError as error:
-            yield _failed(source, f"cannot be read: {error.strerror}.")
+            yield Outcome(source, InputError(f"cannot be read: {error.strerror}."), unseen=path)
+    if identity(root) != before:
+        reason = "was moved, or its disk was removed, while it was being looked at; run it again."
+        yield Outcome(root.name, InputError(reason), unseen=root)
 
 
-def _is_wanted(path: Path) -> bool:
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another that stands in its place (device and inode); None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def is_wanted(path: Path) -> bool:
+    """Tell whether an entry of a folder is looked at: its name is not hidden, and not one of those always skipped."""
     return not path.name.startswith(".") and path.name not in _SKIPPED
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from operator import itemgetter
+from dataclasses import replace
 
 import lxml.html
 from lxml import etree
@@ -27,12 +27,17 @@ _UNSEEN = {
     *("script", "select", "style", "svg", "template", "textarea", "video"),
 }
 _UNSEEN_ROLES = {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar"}
-_UNSEEN_CLASSES = {"navheader", "navfooter"}
+_FRAME_CLASSES = {"navheader", "navfooter"}
 """DocBook writes its links to the next and the previous page without any of the elements meant for that."""
 _LISTS = {"ul", "ol"}
-_PAGE_FRAME = {"header", "footer", "aside"}
+_FRAME = {"header", "footer", "aside"}
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _WORD = re.compile(r"\w")
+_XML = re.compile(r"\s*(<\?xml|<!DOCTYPE[^>]+XHTML)", re.IGNORECASE)
+_SELF_CLOSED = re.compile(r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)\b)(\w+)([^<>]*)/>")
+"""Elements without content as XML may write them; read as HTML, an empty title would swallow the page."""
+_MAIN = "//*[self::main or @role='main'][not(ancestor::main or ancestor::*[@role='main'])]"
+_ARTICLES = "//article[not(ancestor::article)]"
 _MAIN_SHARE = 0.5
 _DESCRIPTIONS = {"author", "description", "keywords", "date"}
 
@@ -46,18 +51,31 @@ def read(data: bytes, name: str) -> Extracted:
     """
     declared = _DECLARED.search(data[:_DECLARED_WITHIN])
     markup, warnings = decode(data, declared[1].decode("ascii") if declared else "")
+    extracted = _read(markup, framed=True)
+    if not extracted.text:
+        raise InputError("is a web page without any text; it may be one that a script fills in.")
+    return replace(extracted, warnings=warnings + extracted.warnings)
+
+
+def read_content(markup: str) -> Extracted:
+    """Read markup that is content from end to end, like a chapter or a mail; the text is empty if nothing is shown."""
+    return _read(markup, framed=False)
+
+
+def _read(markup: str, framed: bool) -> Extracted:
+    """Read markup; if it is ``framed``, headers, footers and what else stands around the main content are left out."""
+    if _XML.match(markup):
+        markup = _SELF_CLOSED.sub(r"<\1\2></\1>", markup)
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         page = lxml.html.document_fromstring(markup.encode(), parser=parser)
-    except etree.ParserError as error:
-        raise InputError("is a web page without any text.") from error
-    if cut := parser.error_log.filter_from_fatals():
-        warnings += (f"was read only in part: {cut[0].message}.",)
+    except etree.ParserError:  # there is no element in it
+        return Extracted("")
+    cut = parser.error_log.filter_from_fatals()
     title, metadata = _title(page), _metadata(page)
-    _drop_unseen(page)
-    text, headings = _render(page)
-    if not text:
-        raise InputError("is a web page without any text; it may be one that a script fills in.")
+    _drop_unseen(page, framed)
+    text, headings = _render(page, framed)
+    warnings = (f"was read only in part: {cut[0].message}.",) if cut else ()
     return Extracted(text, _shorter(title, headings), headings, metadata=metadata, warnings=warnings)
 
 
@@ -84,10 +102,10 @@ def _shorter(title: str, headings: tuple[Heading, ...]) -> str:
     return heading if heading and (heading in title or not title) else title
 
 
-def _drop_unseen(page: lxml.html.HtmlElement) -> None:
+def _drop_unseen(page: lxml.html.HtmlElement, framed: bool) -> None:
     """Remove everything that is not part of what the page says."""
     for element in list(page.iter(etree.Element)):
-        if _is_unseen(element):
+        if _is_unseen(element) or (framed and _is_frame(element)):
             element.drop_tree()
 
 
@@ -97,26 +115,43 @@ def _is_unseen(element: lxml.html.HtmlElement) -> bool:
         return False
     if tag in _UNSEEN or role in _UNSEEN_ROLES or element.get("hidden") is not None:
         return True
-    if element.get("class") in _UNSEEN_CLASSES:
-        return True
-    if tag in _LISTS and next(element.iterancestors("header", "footer"), None) is not None:
-        return True  # a menu, whatever it is called
     if element.get("aria-hidden") == "true" or _HIDDEN_STYLE.search(element.get("style") or ""):
-        return True
-    if tag in _PAGE_FRAME:
-        # Inside the main content they are part of it: an article's header holds its title.
-        return not any(map(_is_main, element.iterancestors())) and element.find(".//h1") is None
+        return element.find("math") is None  # for whom the picture of the formula is not, its text is
     return tag == "a" and (element.get("href") or "").startswith("#") and not _WORD.search(element.text_content())
+
+
+def _is_frame(element: lxml.html.HtmlElement) -> bool:
+    """Tell whether an element belongs to what is around the content on every page of a site."""
+    if element.get("class") in _FRAME_CLASSES:
+        return True
+    if element.tag in _LISTS:
+        return next(element.iterancestors("header", "footer"), None) is not None  # a menu, whatever it is called
+    if element.tag not in _FRAME:
+        return False
+    # Inside the main content they are part of it: an article's header holds its title.
+    return not any(map(_is_main, element.iterancestors())) and element.find(".//h1") is None
 
 
 def _is_main(element: lxml.html.HtmlElement) -> bool:
     return element.tag in ("main", "article") or element.get("role") == "main"
 
 
-def _render(page: lxml.html.HtmlElement) -> tuple[str, tuple[Heading, ...]]:
+def _render(page: lxml.html.HtmlElement, framed: bool) -> tuple[str, tuple[Heading, ...]]:
     """Write the main content if the page marks one that holds most of the text, else all of it."""
-    lengths = [(len(element.text_content()), element) for element in page.iter(etree.Element) if _is_main(element)]
-    length, main = max(lengths, key=itemgetter(0), default=(0, page))
+    main = _main(page) if framed else None
+    holds_most = main is not None and _length(main) >= _MAIN_SHARE * _length(page)
     builder = TextBuilder()
-    builder.write(main if length >= _MAIN_SHARE * len(page.text_content()) else page)
+    builder.write(main if main is not None and holds_most else page)
     return builder.result()
+
+
+def _main(page: lxml.html.HtmlElement) -> lxml.html.HtmlElement | None:
+    """Return the main content, else the only article; of several side by side none is more than the others."""
+    for path in (_MAIN, _ARTICLES):
+        if found := page.xpath(path):
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _length(element: lxml.html.HtmlElement) -> int:
+    return len(element.text_content())

@@ -7,6 +7,7 @@ import re
 import lxml.html
 from lxml import etree
 
+from rag.load.properties import is_filled_in
 from rag.load.tables import markdown_table
 from rag.load.text import clean, one_line
 from rag.types import Heading
@@ -18,26 +19,34 @@ _BLOCKS = {
     *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li", "main", "p", "pre"),
     *("section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", *_HEADINGS, *_LISTS),
 }
+_HEADED = "caption or thead or (tr|tbody/tr)[1]/th"
 _ARRANGING = (
-    "@role='presentation' or .//table or .//pre[contains(., '\n')] or .//blockquote"
+    f"@role='presentation' or (.//table and not({_HEADED})) or .//pre[contains(., '\n')] or .//blockquote"
     " or .//*[self::h1 or self::h2 or self::h3]"
 )
 _WHITE = re.compile(r"[ \t\n\r\f\xa0]+")
 _EXPONENT = re.compile(r"[-+−]?(\d+|[A-Za-z])")
 _INDENT = "  "
 _MOST_COLUMNS = 200
+_MOST_DIGITS = 6
 
 
 class TextBuilder:
-    """Writes the text of elements; whatever begins or ends a block closes the paragraph that is being collected."""
+    """
+    Writes the text of elements; whatever begins or ends a block closes the paragraph that is being collected.
 
-    def __init__(self) -> None:
+    Args:
+        in_cell: whether the elements are in a table, so that no other can be written there.
+    """
+
+    def __init__(self, in_cell: bool = False) -> None:
+        self._in_cell = in_cell
         self._parts: list[str] = []
         self._length = 0
         self._headings: list[Heading] = []
         self._inline: list[str] = []
         self._since: list[tuple[int, str]] = []  # paragraphs since the last heading began: where they are, and what
-        self._lists: list[int] = []  # the next item's number in each open list; 0 where items have none
+        self._lists: list[int | None] = []  # the next item's number in each open list; None where items have none
         self._marker = ""
         self._tight = False  # whether the next block goes on the next line, without a blank line between
 
@@ -63,6 +72,11 @@ class TextBuilder:
         tag = element.tag
         if tag == "br":
             self._inline.append("\n")
+        elif tag == "img" and not is_filled_in(description := one_line(element.get("alt") or "")):
+            self._inline.append(f" {description} ")  # formulas are often pictures
+        elif tag == "math" and (formula := element.get("alttext") or element.findtext(".//annotation") or ""):
+            self._collect(formula)
+            return True
         elif tag == "sup" and _EXPONENT.fullmatch((element.text or "").strip()):
             self._inline.append("^")  # 10^6 must not become 106
         if tag not in _BLOCKS:
@@ -71,22 +85,26 @@ class TextBuilder:
         if tag == "pre":
             self._emit(clean(_verbatim(element)))
             return True
-        if tag == "table" and (rows := _rows(element)):
+        if tag == "table" and not self._in_cell and (rows := _rows(element)):
             self._emit(one_line(element.findtext("caption") or ""))
             self._emit(markdown_table(rows))
             return True
-        self._enter(tag)
+        self._enter(element)
         return False
 
-    def _enter(self, tag: str) -> None:
+    def _enter(self, element: lxml.html.HtmlElement) -> None:
         """Note what an opening block means for the paragraphs in it."""
+        tag = element.tag
         if tag in _LISTS:
-            self._lists.append(1 if tag == "ol" else 0)
+            self._lists.append(_number(element, "start", 1) if tag == "ol" else None)
         elif tag == "li":
-            number = self._lists[-1] if self._lists else 0
-            self._marker = f"{number}. " if number else "- "
-            if number:
-                self._lists[-1] += 1
+            number = self._lists[-1] if self._lists else None
+            if number is None:
+                self._marker = "- "
+            else:
+                number = _number(element, "value", number)
+                self._marker = f"{number}. "
+                self._lists[-1] = number + 1
         elif tag == "dd":
             self._tight = True
         elif tag in _HEADINGS:
@@ -149,16 +167,19 @@ def _rows(table: lxml.html.HtmlElement) -> list[list[str]]:
         return []
     rows: list[list[str]] = []
     hanging: dict[int, tuple[int, str]] = {}  # column -> how many rows below its cell still covers, and its text
-    for line in table.iter("tr"):
+    lines = [line for line in table.iter("tr") if next(line.iterancestors("table")) is table]
+    for line in lines:
         row: list[str] = []
-        for cell in line.iterchildren("td", "th"):
+        cells = list(line.iterchildren("td", "th"))
+        for cell in cells:
             _hang(row, hanging)
             text, below = _cell_text(cell), _span(cell, "rowspan") - 1
             if below:
                 hanging[len(row)] = (below, text)
             row += [text, *[""] * (_span(cell, "colspan") - 1)]
         _hang(row, hanging)
-        rows.append(row[:_MOST_COLUMNS])
+        if line is lines[-1] or not cells or any(_span(cell, "rowspan") == 1 for cell in cells):
+            rows.append(row[:_MOST_COLUMNS])  # else the next row says all of it again
     return rows if max(map(len, rows), default=0) > 1 else []
 
 
@@ -173,12 +194,17 @@ def _hang(row: list[str], hanging: dict[int, tuple[int, str]]) -> None:
 
 
 def _cell_text(cell: lxml.html.HtmlElement) -> str:
-    builder = TextBuilder()
+    builder = TextBuilder(in_cell=True)
     builder.write(cell)
     return builder.result()[0]
 
 
 def _span(cell: lxml.html.HtmlElement, attribute: str) -> int:
     """Return over how many columns or rows a cell reaches."""
-    value = (cell.get(attribute) or "").strip()
-    return max(1, min(int(value), _MOST_COLUMNS)) if value.isdecimal() and len(value) < 6 else 1
+    return max(1, min(_number(cell, attribute, 1), _MOST_COLUMNS))
+
+
+def _number(element: lxml.html.HtmlElement, attribute: str, usual: int) -> int:
+    """Return an attribute that is a whole number, if it has one."""
+    value = (element.get(attribute) or "").strip()
+    return int(value) if value.isdecimal() and len(value) < _MOST_DIGITS else usual

@@ -30,7 +30,7 @@ def read(data: bytes, name: str) -> Extracted:
     """Read a Markdown file."""
     text, warnings = decode(data)
     metadata, text, complaints = _split_front_matter(text)
-    headings = _headings(text)
+    headings = find_headings(text)
     title = metadata.get("title") or next((h.title for h in headings if h.level == 1), "")
     return Extracted(text, one_line(str(title)), headings, metadata=metadata, warnings=warnings + complaints)
 
@@ -61,7 +61,7 @@ def _scalar(value: object) -> MetadataValue | None:
     return clean(value) if isinstance(value, str) else None
 
 
-def _headings(text: str) -> tuple[Heading, ...]:
+def find_headings(text: str) -> tuple[Heading, ...]:
     """Find the headings; the parser counts lines, so the offset is where the line begins."""
     starts = list(accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
     links: dict[str, object] = {}

@@ -1,44 +1,36 @@
 """
-PDF: the text layer page by page, headings from the outline, through PDFium.
+PDF: text in reading order, tables, headings, filled-in forms and comments; scanned pages by text recognition.
 
-Only what the file stores as text is read; there is no character recognition, so scanned pages are named, not guessed.
+The file is opened by PDFium. Its pages are measured one by one (``pdf_page``), what repeats in their margins is left
+out (``pdf_margins``), and each is taken apart into tables and columns (``pdf_layout``) and put together again as
+paragraphs (``pdf_prose``, ``pdf_text``).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Sequence
 from contextlib import closing
-from itertools import accumulate
-from statistics import median
+from itertools import groupby
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from models.base import InputError
-from rag.load.text import clean, one_line
-from rag.load.values import Extracted
-from rag.types import Heading, MetadataValue
+from rag.load import ocr
+from rag.load.deadline import deadline
+from rag.load.pdf_headings import large_title, outline_headings, styled_headings
+from rag.load.pdf_info import attachments, read_info
+from rag.load.pdf_page import Page, read_page, read_plain_page
+from rag.load.pdf_scans import read_scans
+from rag.load.pdf_text import PdfText
+from rag.load.values import NO_TEXT, Extracted
 
-_PAGE_BREAK = "\n\n"
-_LINE_END_HYPHEN = re.compile(r"(\w?)[\x02\ufffe](?:\r?\n)?(\w?)")
-"""PDFium's mark for a hyphen at the end of a line; the lines around it are joined already."""
-_SOFT_HYPHEN = re.compile(r"\xad(?:\r?\n)?")
-_TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
-_FILLED_IN = re.compile(
-    r"(untitled|\(?(anonymous|unspecified|unknown)\)?|title|document\d*|powerpoint presentation"
-    r"|microsoft (word|excel|powerpoint).*"
-    r"|.*\.(docx?|od[tps]|pptx?|xlsx?|rtf|tex|dvi|indd|qxd|pub|pdf|png|jpe?g|tiff?|html?))?",
-    re.IGNORECASE,
-)
-"""What programs fill in by themselves, and nothing."""
-_DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
-_FIELDS = {"Author": "author", "Subject": "subject", "Keywords": "keywords"}
-_TITLE_CHARACTERS = 3000
-_TITLE_SCALE = 1.2
-_TITLE_LETTERS = 4
-_SAME_SIZE_POINTS = 0.6
-_LOWEST_LEVEL = 6
+_MOST_PAGES = 10_000
+_READING_SHARE, _WRITING_SHARE = 0.6, 0.2
+"""Of the time there is: until then pages are read, and so much is kept for putting the text together."""
+_PLAIN_COST, _SURE_AFTER = 0.2, 20
+"""What reading a page takes without measuring it, as a share of what measuring took (measured: 0.15)."""
 
 
 def read(data: bytes, name: str) -> Extracted:
@@ -46,23 +38,27 @@ def read(data: bytes, name: str) -> Extracted:
     Read a PDF file.
 
     Raises:
-        InputError: it is damaged, needs a password, or no page holds text.
+        InputError: it is damaged, is encrypted, or shows no text that can be read.
     """
-    with _open(data) as document:
-        pages = [_page_text(document, index) for index in range(len(document))]
-        empty = pages.count("")
-        if empty == len(pages):
-            raise InputError(f"has no text layer: {empty} scanned page{'s' * (empty > 1)}; OCR is needed.")
-        starts = list(accumulate((len(page) + len(_PAGE_BREAK) for page in pages[:-1]), initial=0))
-        text = _PAGE_BREAK.join(pages)
-        return Extracted(
-            text,
-            _title(document),
-            tuple(sorted(_headings(document, text, starts), key=lambda heading: heading.start)),
-            tuple(starts),
-            _metadata(document),
-            (f"has no text on {empty} of its {len(pages)} pages; they may be scanned.",) if empty else (),
+    started, until = time.monotonic(), deadline()
+    with closing(_open(data)) as document:
+        document.init_forms()
+        pages, warnings = _pages(document, until)
+        warnings += _read_pictures(document, pages, until - _WRITING_SHARE * (until - started))
+        written = PdfText(pages, until)
+        text = str(written)
+        if not text:
+            raise InputError(NO_TEXT)
+        plain = [index for index, page in enumerate(pages) if page.is_plain]
+        warnings += _told((plain, "is so long that the layout was not looked at on {}."))
+        if files := attachments(document):
+            warnings.append(f"has attached files that were not read: {files}.")
+        headings = outline_headings(document, text, written.page_starts, written.placed) or styled_headings(
+            written.placed, [line for page in pages for line in page.lines]
         )
+        title, metadata = read_info(document, data)
+        title = title or large_title(written.first_page)
+        return Extracted(text, title, tuple(headings), tuple(written.page_starts), metadata, tuple(warnings))
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
@@ -70,98 +66,63 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         return pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
         if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
-            raise InputError("needs a password; save it without one.") from error
+            raise InputError("is encrypted: it opens with a password only; save it without one.") from error
         raise InputError(f"is damaged, or no PDF file at all ({error}).") from error
 
 
-def _page_text(document: pdfium.PdfDocument, index: int) -> str:
-    """Return a page's text; empty also where a single page is damaged."""
-    try:
-        with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
-            raw = text_page.get_text_bounded()
-    except pdfium.PdfiumError:
-        return ""
-    joined = _SOFT_HYPHEN.sub("", _LINE_END_HYPHEN.sub(_join, raw))
-    return _TRAILING_SPACE.sub("", clean(joined)).strip()
+def _pages(document: pdfium.PdfDocument, until: float) -> tuple[list[Page], list[str]]:
+    """Measure pages as long as there is time to read all the others; a damaged page is empty."""
+    started = time.monotonic()
+    reading = _READING_SHARE * (until - started)
+    pages: list[Page] = []
+    damaged: list[int] = []
+    count = min(len(document), _MOST_PAGES)
+    reader = read_page
+    for index in range(count):
+        spent = time.monotonic() - started
+        if spent > reading:
+            break
+        if index >= _SURE_AFTER and spent + (count - index) * _PLAIN_COST * spent / index > reading:
+            reader = read_plain_page
+        try:
+            pages.append(reader(document, index))
+        except pdfium.PdfiumError:
+            pages.append(Page())
+            damaged.append(index)
+    warnings = _told((damaged, "is damaged on {}, which could not be read."))
+    return pages, warnings + _told((range(len(pages), len(document)), "is so long that there was no time for {}."))
 
 
-def _join(match: re.Match[str]) -> str:
-    """Undo the division of a word; between anything else ("IO-470") the hyphen belongs to the text."""
-    before, after = match.groups()
-    return before + after if before.isalpha() and after.islower() else f"{before}-{after}"
+def _read_pictures(document: pdfium.PdfDocument, pages: Sequence[Page], until: float) -> list[str]:
+    """Read the pages that are pictures, and say how that went."""
+    pictures = [index for index, page in enumerate(pages) if page.is_picture]
+    if ocr.is_installed():
+        scans = read_scans(document, pages, until)
+        warnings = _told(
+            (scans.read, "was read by text recognition on {}, where words may be wrong."),
+            (scans.late, "may show text in pictures on {}, for which text recognition had no time left."),
+            (scans.unclear, "shows text in pictures on {} that could not be made out."),
+        )
+    elif pictures:
+        if not any(page.letters for page in pages):
+            scanned = f"{len(pictures)} scanned page{'s' * (len(pictures) > 1)}"
+            raise InputError(f"has no text layer: {scanned}; {ocr.INSTALL}.")
+        warnings = [f"may show text in pictures on {_named(pictures)}; {ocr.INSTALL}."]
+    else:
+        warnings = []
+    unknown = [index for index, page in enumerate(pages) if page.is_unknown]
+    return warnings + _told((unknown, "does not say what most letters mean on {}, so words may be wrong there."))
 
 
-def _title(document: pdfium.PdfDocument) -> str:
-    """Return the title that the file gives itself, else what stands in large letters on its first page."""
-    title = _field(document, "Title")
-    if not _FILLED_IN.fullmatch(title):
-        return title
-    try:
-        with closing(document[0]) as page, closing(page.get_textpage()) as text_page:
-            lines = [(size, text) for size, text in _same_size_runs(text_page) if _letters(text) >= _TITLE_LETTERS]
-    except pdfium.PdfiumError:
-        return ""
-    if not lines:
-        return ""
-    size, text = max(lines, key=lambda line: line[0])
-    usual = median(size for size, text in lines for _ in text)
-    return one_line(text) if size >= _TITLE_SCALE * usual else ""
+def _told(*stories: tuple[Sequence[int], str]) -> list[str]:
+    """Say what holds for some pages, given by index, if there are any."""
+    return [story.format(_named(indices)) for indices, story in stories if indices]
 
 
-def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text))
-
-
-def _same_size_runs(text_page: pdfium.PdfTextPage) -> Iterator[tuple[float, str]]:
-    """Cut the beginning of a page into runs of one font size, in points."""
-    size, run = 0.0, ""
-    for index in range(min(text_page.count_chars(), _TITLE_CHARACTERS)):
-        character = chr(pdfium_c.FPDFText_GetUnicode(text_page, index))
-        if character.isspace():
-            run += character
-            continue
-        _, bottom, _, top = text_page.get_charbox(index, loose=True)
-        if abs(top - bottom - size) > _SAME_SIZE_POINTS:
-            yield size, run
-            size, run = top - bottom, ""
-        run += character
-    yield size, run
-
-
-def _headings(document: pdfium.PdfDocument, text: str, page_starts: Sequence[int]) -> Iterator[Heading]:
-    """Find the outline's titles on the pages they point to; one that is not there marks the page's beginning."""
-    ends = [*page_starts[1:], len(text)]
-    for bookmark in document.get_toc():
-        title = _valid(bookmark.get_title)
-        destination = bookmark.get_dest()
-        page = destination.get_index() if destination else None
-        if not title or page is None or page >= len(page_starts):
-            continue
-        pattern = re.compile(r"\s+".join(map(re.escape, title.split())), re.IGNORECASE)
-        match = pattern.search(text, page_starts[page], ends[page])
-        start = text.rfind("\n", page_starts[page], match.start()) + 1 if match else page_starts[page]
-        yield Heading(max(start, page_starts[page]), min(bookmark.level + 1, _LOWEST_LEVEL), title)
-
-
-def _field(document: pdfium.PdfDocument, key: str) -> str:
-    return _valid(lambda: document.get_metadata_value(key))
-
-
-def _valid(read_string: Callable[[], str]) -> str:
-    """Return one of the file's own strings; empty where its bytes are no text, which is no reason to refuse it."""
-    try:
-        return one_line(read_string())
-    except UnicodeDecodeError:
-        return ""
-
-
-def _metadata(document: pdfium.PdfDocument) -> dict[str, MetadataValue]:
-    """Return what the file says of itself."""
-    fields: dict[str, MetadataValue] = {}
-    for key, name in _FIELDS.items():
-        value = _field(document, key)
-        if not _FILLED_IN.fullmatch(value):
-            fields[name] = value
-    if created := _DATE.match(_field(document, "CreationDate")):
-        fields["created"] = "-".join(created.groups())
-    return fields
+def _named(indices: Sequence[int]) -> str:
+    """Name pages, as ranges."""
+    runs = [
+        [index for _, index in run] for _, run in groupby(enumerate(sorted(indices)), lambda pair: pair[1] - pair[0])
+    ]
+    names = [f"{run[0] + 1}-{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs]
+    return f"page{'s' * (len(indices) > 1)} {', '.join(names)}"

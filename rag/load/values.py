@@ -80,7 +80,13 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a source: a document, or the error that says why there is none."""
+    """
+    What became of a source: a document, or the error that says why there is none.
+
+    Attributes:
+        unseen: the folder (or file) that could not be looked at, so that nobody knows what is below it.
+    """
 
     source: str
     result: Parsed | InputError
+    unseen: Path | None = None

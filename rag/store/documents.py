@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import apsw
@@ -17,29 +18,45 @@ from rag.store.database import Database
 from rag.store.records import CollectionInfo, EmbedderIdentity, Ids, Prepared, StoredDocument, Version
 from rag.types import Document, Filter, Heading
 
+REMEMBERED_FILTERS = 8
+"""A filter over a million documents takes about a second, and people ask several questions under one filter."""
+
 
 class Documents:
     """The collections and documents of one database; safe to use from several threads."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._changes: Counter[int] = Counter()
+        self._removed: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)  # one entry a change
+        self._counts: dict[int, tuple[int, int, int]] = {}
+        self._rows = lru_cache(maxsize=REMEMBERED_FILTERS)(self._select)
 
     # Collections
 
     def collections(self) -> list[CollectionInfo]:
         """Return every collection, by name."""
         sql = """
-            SELECT c.id, c.name, e.name, e.weights_hash, e.dim,
-                   (SELECT count(*) FROM documents d WHERE d.collection_id = c.id),
-                   (SELECT count(*) FROM chunks k WHERE k.collection_id = c.id)
-            FROM collections c JOIN embedders e ON e.id = c.embedder_id ORDER BY c.name
+            SELECT c.id, c.name, e.name, e.weights_hash, e.dim, c.settings
+            FROM collections c JOIN embedders e ON e.id = c.embedder_id WHERE c.replaces IS NULL ORDER BY c.name
         """
         with self._db.reading() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
             return [
-                CollectionInfo(row, name, EmbedderIdentity(embedder, weights, dim), documents, chunks)
-                for row, name, embedder, weights, dim, documents, chunks in connection.execute(sql)
+                CollectionInfo(row, name, EmbedderIdentity(*made_by), *self._counted(connection, row), json.loads(own))
+                for row, name, *made_by, own in rows
             ]
+
+    def _counted(self, connection: apsw.Connection, collection_id: int) -> tuple[int, int]:
+        """Return how many documents and chunks there are; a million are counted once a change, not at every call."""
+        changes = self.changes(collection_id)
+        counts = self._counts.get(collection_id, (-1, 0, 0))
+        if counts[0] != changes:
+            sql = "SELECT count(*) FROM {} WHERE collection_id = ?"
+            documents, chunks = (
+                int(connection.execute(sql.format(table), (collection_id,)).get) for table in ("documents", "chunks")
+            )
+            self._counts[collection_id] = counts = changes, documents, chunks
+        return counts[1:]
 
     def collection(self, name: str) -> CollectionInfo:
         """
@@ -58,6 +75,11 @@ class Documents:
             f"make it with `python -m rag.ingest PATH --collection {name}`."
         )
 
+    def exists(self, collection_id: int) -> bool:
+        """Tell whether a collection is still there."""
+        with self._db.reading() as connection:
+            return connection.execute("SELECT 1 FROM collections WHERE id = ?", (collection_id,)).fetchone() is not None
+
     def create_collection(self, name: str, embedder: EmbedderIdentity) -> CollectionInfo:
         """Return the collection of that name, made now with ``embedder`` if it did not exist."""
         with self._db.transaction() as connection:
@@ -72,6 +94,11 @@ class Documents:
             )
         return self.collection(name)
 
+    def set_collection_settings(self, collection_id: int, own: Mapping[str, Any]) -> None:
+        """Make ``own`` the settings that this collection puts over everybody's; empty drops them."""
+        with self._db.transaction() as connection:
+            connection.execute("UPDATE collections SET settings = ? WHERE id = ?", (json.dumps(own), collection_id))
+
     def delete_collection(self, collection_id: int) -> None:
         """Remove a collection with everything in it."""
         with self._db.transaction() as connection:
@@ -81,7 +108,7 @@ class Documents:
 
     def versions(self, collection_id: int) -> dict[str, Version]:
         """Return every stored document's version, by source."""
-        sql = "SELECT source, id, sha256, recipe, origin FROM documents WHERE collection_id = ?"
+        sql = "SELECT source, id, sha256, recipe, origin, added FROM documents WHERE collection_id = ?"
         with self._db.reading() as connection:
             return {source: Version(*rest) for source, *rest in connection.execute(sql, (collection_id,))}
 
@@ -97,16 +124,17 @@ class Documents:
         Returns:
             The documents' rows, in the order of ``batch``. On disk when this returns.
         """
+        rows: list[int] = []
+        replaced: list[int] = []
         with self._db.transaction() as connection:
-            rows = [self._put_one(connection, collection_id, prepared, recipe) for prepared in batch]
-        self._changes[collection_id] += 1
+            for prepared in batch:
+                replaced += self._delete(connection, collection_id, "source = ?", prepared.document.source)
+                rows.append(self._put_one(connection, collection_id, prepared, recipe))
+        self._removed[collection_id].append(tuple(replaced))
         return rows
 
     def _put_one(self, connection: apsw.Connection, collection_id: int, prepared: Prepared, recipe: str) -> int:
         document = prepared.document
-        connection.execute(
-            "DELETE FROM documents WHERE collection_id = ? AND source = ?", (collection_id, document.source)
-        )
         connection.execute(
             "INSERT INTO documents (collection_id, source, title, media_type, headings, page_starts, metadata, sha256,"
             " recipe, modified, origin, added, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -122,15 +150,15 @@ class Documents:
                 recipe,
                 document.modified,
                 document.origin,
-                time.time(),
+                time.time() if prepared.added is None else prepared.added,
                 document.text,
             ),
         )
         document_id = connection.last_insert_rowid()
         for chunk, vector in zip(prepared.chunks, prepared.vectors, strict=True):
             connection.execute(
-                "INSERT INTO chunks (collection_id, document_id, start, end, page, headings, text)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunks (collection_id, document_id, start, end, page, headings, text, table_header)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     collection_id,
                     document_id,
@@ -139,6 +167,7 @@ class Documents:
                     chunk.page,
                     json.dumps(chunk.headings, ensure_ascii=False),
                     chunk.text,
+                    chunk.table_header,
                 ),
             )
             connection.execute(
@@ -149,18 +178,24 @@ class Documents:
 
     def delete_documents(self, collection_id: int, document_ids: Sequence[int]) -> int:
         """Remove documents with their chunks and vectors; return how many there were."""
+        which = "id IN (SELECT value FROM json_each(?))"
         with self._db.transaction() as connection:
-            connection.execute(
-                "DELETE FROM documents WHERE collection_id = ? AND id IN (SELECT value FROM json_each(?))",
-                (collection_id, json.dumps(list(document_ids))),
-            )
-            removed = connection.changes()
-        self._changes[collection_id] += 1
-        return removed
+            removed = self._delete(connection, collection_id, which, json.dumps(list(document_ids)))
+        self._removed[collection_id].append(tuple(removed))
+        return len(removed)
+
+    def _delete(self, connection: apsw.Connection, collection_id: int, which: str, binding: str) -> list[int]:
+        sql = f"DELETE FROM documents WHERE collection_id = ? AND {which} RETURNING id"  # noqa: S608 - only literals
+        rows: list[tuple[Any, ...]] = connection.execute(sql, (collection_id, binding)).fetchall()
+        return [row for (row,) in rows]
 
     def changes(self, collection_id: int) -> int:
         """Return how often this process has changed the collection; an index that saw this number is up to date."""
-        return self._changes[collection_id]
+        return len(self._removed[collection_id])
+
+    def removed(self, collection_id: int, since: int) -> list[int]:
+        """Return the rows of the documents that were replaced or removed after the first ``since`` changes."""
+        return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
         self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = ""
@@ -240,5 +275,11 @@ class Documents:
             where.append("json_extract(metadata, '$.' || json_quote(?)) = ?")
             bindings += [key, value]
         sql = f"SELECT id FROM documents WHERE {' AND '.join(where)} ORDER BY id"  # noqa: S608 - only literals
+        return self._rows(sql, tuple(bindings), self.changes(collection_id))
+
+    def _select(self, sql: str, bindings: tuple[object, ...], changes: int) -> Ids:
+        """Read rows; ``changes`` only tells one state of the collection from the next."""
         with self._db.reading() as connection:
-            return np.array([row[0] for row in connection.execute(sql, bindings)], dtype=np.int64)
+            rows = np.fromiter((row for (row,) in connection.execute(sql, bindings)), dtype=np.int64)
+        rows.flags.writeable = False
+        return rows

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
-from models.base import Vectors
+from models.base import InputError, Vectors
 from rag.store.database import Database
-from rag.store.records import Ids, IndexRecord, Roster
+from rag.store.records import BARE, Ids, IndexRecord, Roster
 from rag.types import Chunk, Hit, Scored
 
 
@@ -21,11 +21,12 @@ class Passages:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def roster(self, collection_id: int) -> Roster:
-        """Return the rows of all chunks of a collection and of their documents."""
-        sql = "SELECT id, document_id FROM chunks WHERE collection_id = ? ORDER BY id"
+    def roster(self, collection_id: int, after: int = 0) -> Roster:
+        """Return the rows of the chunks of a collection, from behind ``after``, and of their documents."""
+        sql = "SELECT id, document_id FROM chunks WHERE collection_id = ? AND id > ? ORDER BY id"
         with self._db.reading() as connection:
-            rows = np.array(connection.execute(sql, (collection_id,)).fetchall(), dtype=np.int64).reshape(-1, 2)
+            numbers = chain.from_iterable(connection.execute(sql, (collection_id, after)))
+            rows = np.fromiter(numbers, dtype=np.int64).reshape(-1, 2)
         return Roster(np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]))
 
     def vectors(self, chunk_ids: Ids, dim: int) -> Vectors:
@@ -55,17 +56,35 @@ class Passages:
             joined = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
             yield ids, joined.reshape(len(ids), -1).astype(np.float32, copy=False)
 
+    def of_document(self, document_id: int) -> tuple[list[Chunk], Vectors]:
+        """
+        Return a document's chunks in order, and their vectors, float32, shape ``(n_chunks, dim)``.
+
+        Raises:
+            InputError: there is no such document.
+        """
+        sql = (
+            "SELECT v.vector, k.start, k.end, k.text, k.headings, k.page, k.table_header FROM chunks k"
+            " JOIN vectors v ON v.chunk_id = k.id WHERE k.document_id = ? ORDER BY k.id"
+        )
+        with self._db.reading() as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(sql, (document_id,)).fetchall()
+        if not rows:
+            raise InputError(f"there is no document {document_id}; list them first.")
+        joined = np.frombuffer(b"".join(row[0] for row in rows), dtype="<f4")
+        return [_chunk(*row[1:]) for row in rows], joined.reshape(len(rows), -1).astype(np.float32, copy=False)
+
     def texts_between(
         self, collection_id: int, after: int, through: int, size: int = 5_000
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield ``(chunk row, searched text)`` of the chunk rows in ``(after, through]``, in blocks."""
         sql = (
-            "SELECT k.id, d.title, k.start, k.end, k.text, k.headings, k.page FROM chunks k"
+            "SELECT k.id, d.title, d.recipe, k.start, k.end, k.text, k.headings, k.page, k.table_header FROM chunks k"
             " JOIN documents d ON d.id = k.document_id"
             " WHERE k.collection_id = ? AND k.id > ? AND k.id <= ? ORDER BY k.id"
         )
         for rows in self._blocks(sql, (collection_id, after, through), size):
-            yield [(row[0], _chunk(*row[2:]).searched_text(row[1])) for row in rows]
+            yield [(row[0], _chunk(*row[3:]).searched_text(row[1], prefix=not row[2].endswith(BARE))) for row in rows]
 
     def _blocks(self, sql: str, bindings: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
         with self._db.reading() as connection:
@@ -76,7 +95,7 @@ class Passages:
     def hits(self, scored: Sequence[Scored], collection: str) -> list[Hit]:
         """Return the scored chunks as hits, in the order given; a chunk deleted meanwhile is left out."""
         sql = (
-            "SELECT k.id, k.document_id, d.source, d.title, k.start, k.end, k.text, k.headings, k.page"
+            "SELECT k.id, k.document_id, d.source, d.title, k.start, k.end, k.text, k.headings, k.page, k.table_header"
             " FROM chunks k JOIN documents d ON d.id = k.document_id"
             " WHERE k.id IN (SELECT value FROM json_each(?))"
         )
@@ -98,6 +117,20 @@ class Passages:
             for item in scored
             if (row := rows.get(item.chunk_id)) is not None
         ]
+
+    def slice(self, document_id: int, start: int, end: int) -> str:
+        """
+        Return the characters from ``start`` to before ``end`` of a document's text.
+
+        Raises:
+            InputError: there is no such document.
+        """
+        sql = "SELECT substr(text, ? + 1, ? - ?) FROM documents WHERE id = ?"
+        with self._db.reading() as connection:
+            row = connection.execute(sql, (start, end, start, document_id)).fetchone()
+        if row is None:
+            raise InputError(f"there is no document {document_id}; list them first.")
+        return str(row[0])
 
     def index_record(self, collection_id: int, kind: str) -> IndexRecord | None:
         """Return what is known of an index's files; None before its first build."""
@@ -132,5 +165,5 @@ class Passages:
             )
 
 
-def _chunk(start: int, end: int, text: str, headings: str, page: int | None) -> Chunk:
-    return Chunk(start, end, text, tuple(json.loads(headings)), page)
+def _chunk(start: int, end: int, text: str, headings: str, page: int | None, table_header: str) -> Chunk:
+    return Chunk(start, end, text, tuple(json.loads(headings)), page, table_header)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from models.base import Vectors
 from rag.types import Chunk, Document, MetadataValue
 
 Ids = npt.NDArray[np.int64]
+
+BARE = ":bare"
+"""Ends the recipe of a document whose passages are searched without its title and headings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +29,25 @@ class EmbedderIdentity:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """A collection: its row, its name, what embedded it, and how much it holds."""
+    """A collection: its row, its name, what embedded it, how much it holds, and the settings that are its own."""
 
     id: int
     name: str
     embedder: EmbedderIdentity
     documents: int
     chunks: int
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What is known of a stored document without its text: its row, its content's hash, how it was cut, its file."""
+    """What is known of a stored document without its text: row, content's hash, how it was cut, file, when it came."""
 
     document_id: int
     sha256: str
     recipe: str
     origin: str
+    added: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,18 @@ class IndexRecord:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document ready to be stored: its chunks and, row by row, their vectors of shape ``(n_chunks, dim)``."""
+    """
+    A document ready to be stored.
+
+    Attributes:
+        vectors: of its chunks, row by row, shape ``(n_chunks, dim)``.
+        added: when it came into the collection, seconds since 1970; None for now.
+    """
 
     document: Document
     chunks: Sequence[Chunk]
     vectors: Vectors
+    added: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rag.store.database import Database
 from rag.store.documents import Documents
 from rag.store.passages import Passages
+from rag.store.successors import Successors
 
 
 class Store:
@@ -24,6 +25,7 @@ class Store:
         directory: the data directory.
         documents: collections and documents, to read and to change.
         passages: chunks and vectors, as searching reads them.
+        successors: collections that are filled to take another one's place.
 
     Raises:
         StoreError: in use, not writable, damaged, full, or of a newer version.
@@ -34,6 +36,7 @@ class Store:
         self.directory = directory
         self.documents = Documents(self._database)
         self.passages = Passages(self._database)
+        self.successors = Successors(self._database)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, close it, and let another process in."""

@@ -171,7 +171,12 @@ function lookedAt(answer, open) {
       h(
         "li",
         {},
-        card(place, beginning(place.text), () => open(places, index), null),
+        card(
+          place,
+          [place.table_header, beginning(place.text)].filter(Boolean).join("\n"),
+          () => open(places, index),
+          null,
+        ),
       ),
     ),
   );

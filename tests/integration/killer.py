@@ -2,7 +2,8 @@
 A program whose children are killed: each ingests a folder, and the N-th sends itself SIGKILL at its N-th write to disk.
 
 Run as ``python killer.py BASE NEW [OLD]``. The child N works in ``BASE/N``, writes what was acknowledged into
-``BASE/N.acknowledged``, and first indexes the folder OLD, unharmed, if there is one. Ends when a child is not killed.
+``BASE/N.acknowledged``, and first indexes the folder OLD, unharmed, if there is one. With ``--reembed BASE FOLDER`` it
+indexes the folder unharmed, and is killed while it embeds it again. Ends when a child is not killed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import apsw
 
 from rag.config import load
+from rag.types import Document
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder
 
@@ -75,12 +77,23 @@ def child(base: Path, number: int, folders: list[Path]) -> None:
         ingest(base / str(number), documents, base / f"{number}.{'acknowledged' if last else 'old'}")
 
 
-def main(base: Path, folders: list[Path]) -> None:
+def reembedding_child(base: Path, number: int, folder: Path) -> None:
+    global remaining
+    settings = load(data_dir=base / str(number), environment={})
+    with Workspace(settings, embedder=HashEmbedder()) as workspace:
+        documents = [Document(path.name, path.read_text(), path.stem) for path in sorted(folder.iterdir())]
+        workspace.collection("c", create=True).add_documents(documents)
+    remaining = number
+    with Workspace(settings, embedder=HashEmbedder(96)) as workspace:
+        workspace.reembed("c")
+
+
+def main(base: Path, folders: list[Path], *, reembed: bool) -> None:
     number, status = 0, signal.SIGKILL
     while status:
         process = os.fork()
         if not process:
-            child(base, number, folders)
+            reembedding_child(base, number, folders[0]) if reembed else child(base, number, folders)
             os._exit(0)
         _, status = os.waitpid(process, 0)
         if status not in (0, signal.SIGKILL):
@@ -90,4 +103,5 @@ def main(base: Path, folders: list[Path]) -> None:
 
 if __name__ == "__main__":
     vfs = KillingVFS()
-    main(Path(sys.argv[1]), [Path(folder) for folder in reversed(sys.argv[2:])])
+    base, *folders = [argument for argument in sys.argv[1:] if argument != "--reembed"]
+    main(Path(base), [Path(folder) for folder in reversed(folders)], reembed="--reembed" in sys.argv)

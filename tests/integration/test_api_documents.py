@@ -226,7 +226,7 @@ def test_about_names_what_there_is(shared_live: Live) -> None:
         "adapters": ["house-style"],
         "collection": "handbook",
         "max_upload_mb": 100,
-        "collections": [{"name": "handbook", "documents": 2, "chunks": 2, "embedder": "hash"}],
+        "collections": [{"name": "handbook", "documents": 2, "chunks": 2, "embedder": "hash", "settings": {}}],
     }
 
 

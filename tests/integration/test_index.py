@@ -1,5 +1,6 @@
 """The indexes find what the store holds, nothing else, and are rebuilt whenever they are in doubt."""
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,6 @@ import pytest
 import tantivy
 
 from rag.index import CollectionIndex
-from rag.index.dense import FLAT_LIMIT, DenseIndex
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex, words
 from rag.index.snapshot import Snapshot
@@ -122,6 +122,65 @@ def test_index_finds_only_permitted_documents(shelf: Shelf, search: Search) -> N
     assert len(search(index, "badge", np.empty(0, np.int64))) == 0
 
 
+def test_index_follows_every_change(shelf: Shelf) -> None:
+    index = shelf.index()
+    rng = np.random.default_rng(0)
+    rows: list[int] = []
+    for step in range(60):
+        match rng.integers(4):
+            case 0 if rows:
+                shelf.store.documents.delete_documents(shelf.info.id, rows[: rng.integers(1, 4)])
+            case 1:
+                rows += [shelf.put(f"{rng.integers(5)}.md", f"Replaced at step {step}.") for _ in range(2)]
+            case _:
+                rows.append(shelf.put(f"new-{step}.md", f"Stored at step {step}."))
+        if rng.integers(2):
+            continue  # several changes at once
+        held, stored = index.current(), shelf.store.passages.roster(shelf.info.id)
+        assert held.roster.chunks.tolist() == held.lexical.rows().tolist() == stored.chunks.tolist()
+        assert held.roster.documents.tolist() == stored.documents.tolist()
+
+
+def test_index_forgets_at_opening_what_was_deleted_while_it_was_closed(shelf: Shelf) -> None:
+    shelf.index().close()
+    gone, *_ = [row.id for row in shelf.store.documents.documents(shelf.info.id) if row.source == "badge.md"]
+    shelf.store.documents.delete_documents(shelf.info.id, [gone])
+    now = shelf.index().current()
+    assert now.lexical.rows().tolist() == shelf.store.passages.roster(shelf.info.id).chunks.tolist()
+    assert now.lexical_scores("employees reset", np.array([1])).tolist() == [0]
+
+
+def test_lexical_index_is_built_again_when_much_was_deleted_bit_by_bit(shelf: Shelf) -> None:
+    index = shelf.index()
+    more = [shelf.put(f"{number}.md", f"Badge number {number} of the badges.") for number in range(8)]
+    index.current()
+    for row in more:
+        shelf.store.documents.delete_documents(shelf.info.id, [row])
+        index.current()
+    fresh = LexicalIndex(shelf.files.new("lexical", 99))
+    fresh.update([list(enumerate((f"\n{text}" for text in TEXTS.values()), start=1))], np.empty(0, np.int64))
+    rows, scores = index.current().matching("badge building", 10, None)
+    assert (rows.tolist(), scores.tolist()) == tuple(
+        array.tolist() for array in fresh.search("badge building", 10, None)
+    )
+
+
+def test_sealing_again_reads_only_new_files(shelf: Shelf) -> None:
+    index = shelf.index()
+    (directory,) = shelf.files.root.glob("lexical-*")
+    segment = next(directory.glob("*.idx"))
+    content = segment.read_bytes()
+    segment.unlink()  # what is mapped into memory stays as it was
+    segment.write_bytes(bytes([content[0] ^ 0xFF]) + content[1:])
+    shelf.put("new.md", "The canteen serves soup on Fridays.")
+    index.current()
+    record = shelf.store.passages.index_record(shelf.info.id, "lexical")
+    assert record is not None
+    assert record.files[segment.name] == hashlib.sha256(content).hexdigest()
+    assert shelf.files.intact(record.directory, record.files) is None
+    assert shelf.sources(matching(shelf.index(), "annual leave"))[0] == "leave.md"
+
+
 def test_index_is_opened_from_its_files_without_building(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     shelf.index()
     with caplog.at_level(logging.INFO, "rag.index"):
@@ -208,56 +267,6 @@ def test_index_files_that_nobody_names_are_removed(shelf: Shelf) -> None:
     shelf.files.keep_only(shelf.store.passages.index_directories())
     assert not stray.exists()
     assert len(list(shelf.files.root.iterdir())) == 1
-
-
-def clustered(rows: int, dim: int = 32) -> np.ndarray:
-    rng = np.random.default_rng(7)
-    centres = rng.normal(size=(200, dim))
-    vectors = centres[rng.integers(0, 200, rows)] + 0.6 * rng.normal(size=(rows, dim))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def large() -> tuple[DenseIndex, np.ndarray]:
-    vectors = clustered(FLAT_LIMIT + 5_000)
-    ids = np.arange(1, len(vectors) + 1)
-    blocks = [(ids[:30_000], vectors[:30_000]), (ids[30_000:], vectors[30_000:])]
-    return DenseIndex.build(32, len(vectors), lambda: iter(blocks)), vectors
-
-
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.01, 0.0002])
-def test_approximate_index_finds_what_the_exact_search_finds(
-    large: tuple[DenseIndex, np.ndarray], share: float
-) -> None:
-    index, vectors = large
-    rng = np.random.default_rng(3)
-    allowed = np.concatenate([[False], rng.random(len(vectors)) < share])
-    agree = total = 0
-    for query in clustered(FLAT_LIMIT)[:50]:
-        found, scores = index.search(query, 10, None if share == 1.0 else allowed)
-        exact = np.argsort(-np.where(allowed[1:], vectors @ query, -9))[: min(10, allowed.sum())] + 1
-        agree += len(np.intersect1d(found, exact))
-        total += len(exact)
-        assert np.all(np.diff(scores) <= 0)
-    assert agree / total >= 0.97
-
-
-def test_approximate_index_records_its_recall_and_survives_saving(
-    large: tuple[DenseIndex, np.ndarray], tmp_path: Path
-) -> None:
-    index, vectors = large
-    detail = index.save(tmp_path)
-    assert detail["recall@10"] >= 0.99
-    assert detail["lists"] == 1024
-    again = DenseIndex.load(tmp_path, detail)
-    assert np.array_equal(again.search(vectors[0], 10, None)[0], index.search(vectors[0], 10, None)[0])
-
-
-def test_dense_index_asks_to_be_rebuilt_when_it_has_outgrown_its_kind() -> None:
-    index = DenseIndex(32)
-    index.add(np.arange(10), clustered(10))
-    assert not index.outgrown_by(FLAT_LIMIT - 10)
-    assert index.outgrown_by(FLAT_LIMIT)
 
 
 def test_lexical_scores_equal_those_of_the_search(tmp_path: Path) -> None:

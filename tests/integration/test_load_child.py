@@ -34,8 +34,7 @@ def write(folder: Path, name: str, data: bytes) -> SourceFile:
 
 
 def process_id(parser: Parser) -> int:
-    child = parser._child
-    assert child
+    (child,) = parser._children.values()
     return child._process.pid
 
 
@@ -80,13 +79,13 @@ def test_parse_names_the_source_in_errors(parser: Parser, tmp_path: Path) -> Non
         parser.parse_bytes(b"\0\1\2", "up.bin")
 
 
-def test_parse_refuses_a_scanned_pdf(parser: Parser, tmp_path: Path) -> None:
+def test_parse_refuses_a_pdf_without_text(parser: Parser, tmp_path: Path) -> None:
     document = pdfium.PdfDocument.new()
     document.new_page(100, 100)
-    document.save(tmp_path / "scan.pdf")
+    document.save(tmp_path / "blank.pdf")
     document.close()
-    with pytest.raises(InputError, match="no text layer: 1 scanned page; OCR is needed"):
-        parser.parse(tmp_path / "scan.pdf", "scan.pdf")
+    with pytest.raises(InputError, match="holds no text"):
+        parser.parse(tmp_path / "blank.pdf", "blank.pdf")
 
 
 @posix
@@ -115,6 +114,29 @@ def test_parse_many_carries_names_that_fill_a_pipe(parser: Parser, tmp_path: Pat
     for i in range(60):
         write(folder, f"{i:02}.txt", b"text")
     assert sum(isinstance(outcome.result, Parsed) for outcome in parser.parse_many(find_files([tmp_path]))) == 60
+
+
+def test_parse_many_with_several_workers_keeps_the_order(tmp_path: Path) -> None:
+    files = [write(tmp_path, f"{number:02}.txt", b"x" * 100_000 + b"%d" % number) for number in range(40)]
+    failed = Outcome("none.txt", InputError("is not there."))
+    with Parser(workers=3) as parser:
+        outcomes = list(parser.parse_many([*files[:20], failed, *files[20:]]))
+        assert len({child._process.pid for child in parser._children.values()}) == 3
+    assert [outcome.source for outcome in outcomes if outcome is not failed] == [file.source for file in files]
+    assert outcomes[20] is failed
+
+
+@posix
+def test_parse_many_with_several_workers_loses_only_the_file_that_crashed_one(tmp_path: Path) -> None:
+    texts = {f"{number}.txt": b"%d" % number for number in range(6)}
+    texts["1.md"] = SLOW
+    files = [write(tmp_path, name, data) for name, data in sorted(texts.items())]
+    with Parser(workers=2) as parser:
+        outcomes = parser.parse_many(files)
+        assert result_of(next(outcomes)) == "0"
+        os.kill(parser._children[1]._process.pid, signal.SIGSEGV)
+        assert "SIGSEGV" in result_of(next(outcomes))
+        assert [result_of(outcome) for outcome in outcomes] == ["1", "2", "3", "4", "5"]
 
 
 def test_parse_many_given_up_half_way_leaves_the_parser_usable(parser: Parser, tmp_path: Path) -> None:

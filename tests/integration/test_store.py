@@ -71,6 +71,18 @@ def test_store_keeps_documents_after_reopening(tmp_path: Path) -> None:
     store.close()
 
 
+def test_store_keeps_the_table_header_of_a_chunk(store: Store, handbook: CollectionInfo) -> None:
+    prepared = prepare("a.md", "| Part | Room |\n| --- | --- |\n" + "| screw | 3 |\n" * 9)
+    store.documents.put(handbook.id, [prepared], "1:20")
+    roster = store.passages.roster(handbook.id)
+    scored = [Scored(row, 1.0, 1.0, 1.0) for row in roster.chunks.tolist()]
+    chunks = [hit.chunk for hit in store.passages.hits(scored, "handbook")]
+    assert tuple(chunks) == tuple(prepared.chunks)
+    assert chunks[-1].table_header
+    (rows,) = store.passages.texts_between(handbook.id, 0, int(roster.chunks[-1]))
+    assert [text for _, text in rows] == [chunk.searched_text("a.md") for chunk in chunks]
+
+
 def test_store_replaces_a_document_with_all_its_chunks(store: Store, handbook: CollectionInfo) -> None:
     long = prepare("a.txt", "Many words. " * 60)
     (first,) = store.documents.put(handbook.id, [long], "1:20")
@@ -148,6 +160,52 @@ def test_store_counts_changes_so_that_indexes_catch_up(store: Store, handbook: C
     middle = store.documents.changes(handbook.id)
     store.documents.delete_documents(handbook.id, [row])
     assert before < middle < store.documents.changes(handbook.id)
+
+
+def test_store_names_the_documents_that_each_change_removed(store: Store, handbook: CollectionInfo) -> None:
+    first, second = store.documents.put(handbook.id, [prepare("a.txt", "One."), prepare("b.txt", "Two.")], "1:20")
+    seen = store.documents.changes(handbook.id)
+    assert store.documents.removed(handbook.id, 0) == []
+    (third,) = store.documents.put(handbook.id, [prepare("a.txt", "Three.")], "1:20")
+    store.documents.delete_documents(handbook.id, [second, 999])
+    assert store.documents.removed(handbook.id, seen) == [first, second]
+    store.documents.put(handbook.id, [prepare("a.txt", "Four."), prepare("a.txt", "Five.")], "1:20")
+    assert third in store.documents.removed(handbook.id, seen + 2)
+    assert store.documents.collection("handbook").documents == 1
+
+
+def test_store_counts_what_is_there_after_each_change(store: Store, handbook: CollectionInfo) -> None:
+    def counts() -> tuple[int, int]:
+        info = store.documents.collection("handbook")
+        return info.documents, info.chunks
+
+    assert counts() == (0, 0)
+    long = prepare("a.txt", "Many words. " * 60)
+    (row,) = store.documents.put(handbook.id, [long], "1:20")
+    assert counts() == (1, len(long.chunks))
+    store.documents.put(handbook.id, [prepare("b.txt", "Few words.")], "1:20")
+    assert counts() == (2, len(long.chunks) + 1)
+    store.documents.delete_documents(handbook.id, [row])
+    assert counts() == (1, 1)
+
+
+def test_store_lists_the_chunks_that_came_later(store: Store, handbook: CollectionInfo) -> None:
+    store.documents.put(handbook.id, [prepare("a.txt", "Many words. " * 60)], "1:20")
+    before = store.passages.roster(handbook.id)
+    (row,) = store.documents.put(handbook.id, [prepare("b.txt", "Few words.")], "1:20")
+    later = store.passages.roster(handbook.id, after=int(before.chunks[-1]))
+    assert later.documents.tolist() == [row]
+    assert store.passages.roster(handbook.id).chunks.tolist() == [*before.chunks, *later.chunks]
+
+
+def test_store_matches_a_filter_anew_after_each_change(store: Store, handbook: CollectionInfo) -> None:
+    condition = Filter(source="people/*")
+    (first,) = store.documents.put(handbook.id, [prepare("people/a.txt", "One.")], "1:20")
+    assert store.documents.matching(handbook.id, condition).tolist() == [first]
+    (second,) = store.documents.put(handbook.id, [prepare("people/b.txt", "Two.")], "1:20")
+    assert store.documents.matching(handbook.id, condition).tolist() == [first, second]
+    store.documents.delete_documents(handbook.id, [first])
+    assert store.documents.matching(handbook.id, condition).tolist() == [second]
 
 
 def test_store_refuses_a_directory_in_use_and_names_who_uses_it(store: Store) -> None:

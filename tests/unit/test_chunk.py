@@ -1,7 +1,11 @@
 """Chunks follow the document's structure and keep to the embedder's limit."""
 
+import pytest
+
 from rag.chunk import split
-from rag.types import Document, Heading
+from rag.load import rst
+from rag.load.tables import markdown_table
+from rag.types import Chunk, Document, Heading
 from tests.fakes import HashEmbedder
 
 token_starts = HashEmbedder().token_starts
@@ -9,6 +13,27 @@ token_starts = HashEmbedder().token_starts
 
 def count(text: str) -> int:
     return len(token_starts(text))
+
+
+def cut(text: str, *, size: int = 40, **fields: object) -> list[Chunk]:
+    """Cut a text with plenty of room for title and headings."""
+    return split(Document("a", text, "", **fields), token_starts, size=size, limit=size + 100)  # type: ignore[arg-type]
+
+
+def table(rows: int, columns: tuple[str, ...] = ("Part", "Pressure")) -> str:
+    return markdown_table([columns, *([f"r{row}c{column}" for column in range(len(columns))] for row in range(rows))])
+
+
+def sections(*parts: tuple[int, str, str]) -> tuple[str, tuple[Heading, ...]]:
+    """Return a Markdown text of sections, each given as its level, title and body, and its headings."""
+    text, headings = "", []
+    for level, title, body in parts:
+        headings.append(Heading(len(text), level, title))
+        text += f"{'#' * level} {title}\n\n{body}\n\n"
+    return text, tuple(headings)
+
+
+LONG = "Some words of this section that are long enough to stand on their own. " * 5
 
 
 def test_split_keeps_a_short_document_whole() -> None:
@@ -83,3 +108,145 @@ def test_searched_text_names_the_innermost_headings_of_a_long_path() -> None:
     prefix = chunk.searched_text("T").split("\n")[0]
     assert len(prefix) <= 160
     assert prefix.endswith("h" * 60)
+
+
+def test_split_cuts_a_long_table_between_rows_and_repeats_its_header() -> None:
+    text = table(30)
+    header = "| Part | Pressure |\n| --- | --- |"
+    first, *others = cut(text)
+    assert (first.table_header, first.text.startswith(header)) == ("", True)
+    assert {chunk.table_header for chunk in others} == {header}
+    assert "\n".join(chunk.text for chunk in (first, *others)) == text
+    assert all(line.startswith("| ") and line.endswith(" |") for chunk in others for line in chunk.text.split("\n"))
+
+
+def test_split_counts_the_repeated_header() -> None:
+    chunks = cut(table(60), size=60)
+    sizes = [count(chunk.read_text) for chunk in chunks]
+    assert max(sizes) <= 60
+    assert min(sizes) >= 30
+
+
+def test_split_keeps_a_table_that_fits_whole() -> None:
+    small = table(3)
+    chunks = cut(f"{LONG}\n\n{small}\n\n{LONG}", size=50)
+    assert sum(small in chunk.text for chunk in chunks) == 1
+    assert not any(chunk.table_header for chunk in chunks)
+
+
+def test_split_repeats_the_header_of_the_table_that_a_chunk_begins_in() -> None:
+    text = f"{table(20)}\n\n{table(20, ('Town', 'Mayor'))}\n\nText behind the tables. {LONG}"
+    for chunk in cut(text):
+        if chunk.text.startswith("| r"):
+            second = chunk.start > text.index("| Town")
+            assert chunk.table_header.startswith("| Town | Mayor |" if second else "| Part | Pressure |")
+        else:
+            assert chunk.table_header == ""
+
+
+def test_split_cuts_a_row_that_is_too_long_as_text() -> None:
+    text = markdown_table([["Name", "Remark"], ["a", "short"], ["b", "One more sentence here. " * 30], ["c", "short"]])
+    chunks = cut(text)
+    assert max(count(chunk.read_text) for chunk in chunks) <= 40
+    assert all(chunk.table_header for chunk in chunks[1:])
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (("Part",), "| Part |\n| --- |"),
+        (tuple(f"column{number}" for number in range(12)), "| column0 | column1 | column2 | column3 | column4 | "),
+        (("one cell of so many words that half of the room is not enough for all of them " * 2, "b"), ""),
+        (("", ""), ""),
+    ],
+)
+def test_split_shortens_a_header_that_takes_more_than_half_the_room(columns: tuple[str, ...], expected: str) -> None:
+    rows = ["| " + " | ".join("x" for _ in columns) + " |"] * 30
+    lines = [f"| {' | '.join(columns)} |", "| " + " | ".join("---" for _ in columns) + " |", *rows]
+    last = cut("\n".join(lines), size=30)[-1]
+    assert last.table_header.startswith(expected)
+    assert bool(last.table_header) == bool(expected)
+    assert count(last.table_header) <= 15
+
+
+def test_split_keeps_a_caption_with_the_first_rows() -> None:
+    caption = "Table 3: what the parts bear."
+    chunks = cut(f"{LONG}\n\n{caption}\n\n{table(30)}")
+    (captioned,) = (chunk for chunk in chunks if caption in chunk.text)
+    assert "| r0c0 |" in captioned.text
+
+
+def test_split_leaves_a_table_in_a_fence_alone() -> None:
+    assert not any(chunk.table_header for chunk in cut(f"```\n{table(30)}\n```"))
+
+
+def test_split_keeps_a_fence_whole_if_it_fits() -> None:
+    fence = "```\nfirst = 1\n\nsecond = 2\n\nthird = 3\n\nfourth = 4\n```"
+    chunks = cut(f"{LONG}\n\n{fence}\n\n{LONG}", size=30)
+    assert sum(fence in chunk.text for chunk in chunks) == 1
+
+
+def test_split_cuts_code_between_lines() -> None:
+    lines = [f"for (i = {number}; i < 10; i++) a ? b : c;" for number in range(40)]
+    (fence, *_) = texts = [chunk.text for chunk in cut("```\n" + "\n".join(lines) + "\n```", size=60)]
+    source = [chunk.text for chunk in cut("\n".join(lines), size=60, media_type="text/x-c")]
+    assert fence.startswith("```\nfor")
+    assert all(line in (*lines, "```") for text in (*texts, *source) for line in text.split("\n"))
+
+
+def test_split_cuts_a_long_list_between_items() -> None:
+    items = [f"{number}. The item says this; it also says that. And more." for number in range(1, 20)]
+    chunks = cut("\n".join(items), size=50, media_type="text/markdown")
+    assert len(chunks) > 1
+    assert all(line in items for chunk in chunks for line in chunk.text.split("\n"))
+
+
+def test_split_never_leaves_a_heading_alone() -> None:
+    text, headings = sections((1, "Leave", "Ten words stand in this one sentence, count them. " * 4))
+    assert all(len(chunk.text) > len("# Leave") for chunk in cut(text, size=42, headings=headings))
+    text, headings = sections((1, "Leave", "word " * 80), (1, "Pay", table(6)))
+    assert all(len(chunk.text) > len("# Leave") for chunk in cut(text, size=42, headings=headings))
+
+
+def test_split_names_the_section_that_a_chunk_is_mostly_from() -> None:
+    text, headings = sections((1, "Leave", ""), (2, "Annual leave", LONG * 3))
+    chunks = cut(text, size=60, headings=headings)
+    assert {chunk.headings for chunk in chunks} == {("Leave", "Annual leave")}
+    assert chunks[0].text.startswith("# Leave")
+
+
+def test_split_joins_a_small_section_with_its_like_but_not_with_another_chapter() -> None:
+    text, headings = sections((1, "One", LONG), (2, "See also", "Chapter 3."), (1, "Two", LONG))
+    assert [chunk.headings for chunk in cut(text, size=200, headings=headings)] == [("One",), ("Two",)]
+    text, headings = sections((2, "Author", "Mary."), (2, "Licence", "None."), (2, "Use", LONG))
+    assert [chunk.headings for chunk in cut(text, size=200, headings=headings)] == [("Use",)]
+
+
+def test_split_joins_a_small_last_section_with_the_one_before() -> None:
+    text, headings = sections((1, "One", LONG), (1, "See also", "Chapter 3."))
+    (chunk,) = cut(text, size=200, headings=headings)
+    assert (chunk.headings, chunk.text.endswith("Chapter 3.")) == (("One",), True)
+
+
+def test_split_puts_a_target_of_restructuredtext_to_the_section_that_it_names() -> None:
+    text = f"One\n===\n\n{LONG}\n\n.. _two-label:\n\nTwo\n===\n\n{LONG}"
+    first, second = cut(text, size=200, headings=rst.read(text.encode(), "a").headings, media_type="text/x-rst")
+    assert "two-label" not in first.text
+    assert (second.text.startswith(".. _two-label:"), second.headings) == (True, ("Two",))
+
+
+def test_split_keeps_a_directive_of_restructuredtext_with_what_it_says() -> None:
+    methods = [
+        f".. method:: name{number}(x)\n\n   It does this and that with x, many words long." for number in range(9)
+    ]
+    chunks = cut("\n\n".join(methods), size=45, media_type="text/x-rst")
+    assert len(chunks) > 1
+    assert "\n\n".join(chunk.text for chunk in chunks).split("\n\n") == "\n\n".join(methods).split("\n\n")
+    assert all(chunk.text.startswith(".. method::") and chunk.text.endswith("long.") for chunk in chunks)
+
+
+def test_read_text_has_the_table_header_above_the_slice() -> None:
+    chunk = Chunk(5, 10, "| 1 |", ("Parts",), table_header="| a |\n| --- |")
+    assert chunk.read_text == "| a |\n| --- |\n| 1 |"
+    assert chunk.searched_text("Title") == f"Title > Parts\n{chunk.read_text}"
+    assert chunk.searched_text("Title", prefix=False) == chunk.read_text

@@ -11,6 +11,7 @@ import pytest
 from models.base import InputError
 from rag.load import Outcome, SourceFile, find_files
 from rag.load.files import read_file
+from rag.load.selection import Selection
 
 unprivileged = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() == 0, reason="permissions do not bind this user"
@@ -48,6 +49,55 @@ def test_find_files_finds_files_where_they_are(tmp_path: Path) -> None:
 def test_find_files_takes_a_single_file_even_if_hidden(tmp_path: Path) -> None:
     make_tree(tmp_path, ".notes.txt")
     assert sources(tmp_path / ".notes.txt") == [".notes.txt"]
+
+
+def selected(root: Path, include: list[str], exclude: list[str]) -> list[str]:
+    return [found.source for found in find_files([root], Selection(include, exclude))]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        (["*.md"], [], ["a/b/c.md", "d.md"]),
+        (["a/"], [], ["a/b/c.md", "a/e.txt"]),
+        (["/*.md", "a/*.txt"], [], ["a/e.txt", "d.md"]),
+        ([], ["a/b/"], ["a/e.txt", "d.md", "f.txt"]),
+        ([], ["**/c.md", "f.*"], ["a/e.txt", "d.md"]),
+        ([], ["*.txt", "!f.txt"], ["a/b/c.md", "d.md", "f.txt"]),
+        (["*.md"], ["d.md"], ["a/b/c.md"]),
+    ],
+)
+def test_find_files_takes_what_the_patterns_select(
+    tmp_path: Path, include: list[str], exclude: list[str], expected: list[str]
+) -> None:
+    make_tree(tmp_path, "a/b/c.md", "a/e.txt", "d.md", "f.txt")
+    assert selected(tmp_path, include, exclude) == expected
+
+
+def test_find_files_applies_patterns_to_single_files(tmp_path: Path) -> None:
+    make_tree(tmp_path, "a.md", "a.tmp")
+    found = find_files([tmp_path / "a.md", tmp_path / "a.tmp"], Selection(exclude=["*.tmp"]))
+    assert [file.source for file in found] == ["a.md"]
+
+
+@pytest.mark.parametrize("pattern", ["", "!", "# comment", "/"])
+def test_selection_refuses_a_pattern_without_meaning(pattern: str) -> None:
+    with pytest.raises(InputError, match="is no pattern for files"):
+        Selection([pattern])
+
+
+@posix
+def test_find_files_says_when_the_root_is_another_folder_at_the_end(tmp_path: Path) -> None:
+    root = tmp_path / "mount"
+    make_tree(root, "a.txt", "b.txt")
+    found = find_files([root])
+    next(found)
+    root.rename(tmp_path / "unmounted")
+    root.mkdir()
+    *_, last = found
+    assert isinstance(last, Outcome)
+    assert last.unseen == root
+    assert "was moved, or its disk was removed" in str(last.result)
 
 
 def test_find_files_names_a_missing_root_before_the_first_file(tmp_path: Path) -> None:

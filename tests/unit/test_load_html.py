@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.base import InputError
-from rag.load.html import read
+from rag.load.html import read, read_content
 from rag.types import Heading
 
 
@@ -63,10 +63,42 @@ def test_html_prefers_the_main_content_where_it_holds_most_of_the_text() -> None
     assert text_of("<p>the article is " + "long " * 50 + "</p><main>x</main>").startswith("the article")
 
 
+def test_html_prefers_none_of_several_articles() -> None:
+    page = "<p>intro</p><article>" + "long " * 50 + "</article><article>short</article>"
+    assert text_of(page).startswith("intro\n\nlong")
+    assert text_of(page).endswith("short")
+    assert text_of(f"<main>{page}</main><article>comment</article>").endswith("short")
+
+
+def test_html_content_has_no_frame_around_it() -> None:
+    markup = "<header>From the top</header><ul><li>a</ul><nav>menu</nav><p hidden>x</p><footer>to the bottom</footer>"
+    assert read_content(markup).text == "From the top\n\n- a\n\nto the bottom"
+    assert read_content("<img src=x>").text == ""
+    assert read_content("").text == ""
+
+
+def test_html_written_as_xml_may_close_elements_at_once() -> None:
+    markup = "<html><head><title/><script src='x'/></head><body><a id='x'/><p>text<br/>more</p></body></html>"
+    assert text_of(f"<?xml version='1.0'?>{markup}") == "text\nmore"
+
+
 def test_html_writes_tables_in_markdown_with_spans_spelled_out() -> None:
     rows = "<tr><th>a|b<th colspan=2>c<tr><td rowspan=2>d<td>e<td><p>f</p><p>g</p><tr><td>h<td>i"
     assert text_of(f"<table><caption>Cap</caption>{rows}</table>") == (
         "Cap\n\n| a\\|b | c |  |\n| --- | --- | --- |\n| d | e | f g |\n| d | h | i |"
+    )
+
+
+def test_html_leaves_out_a_row_that_only_begins_what_the_next_one_says_again() -> None:
+    assert text_of("<table><tr><th>a<th>b<tr><th rowspan=3>c<tr><td>d<tr><td>e</table>") == (
+        "| a | b |\n| --- | --- |\n| c | d |\n| c | e |"
+    )
+
+
+def test_html_writes_a_table_in_a_cell_of_a_table_with_a_header_into_the_cell() -> None:
+    inner = "<table><tr><td>c<td>d<tr><td>e<td>f</table>"
+    assert text_of(f"<table><tr><th>a<th>b<tr><td>x<td>{inner}<tr><td>y<td>z</table>") == (
+        "| a | b |\n| --- | --- |\n| x | c d e f |\n| y | z |"
     )
 
 
@@ -88,6 +120,14 @@ def test_html_bounds_how_far_a_cell_can_reach() -> None:
         ("1<sup>st</sup> try<sup><a>[1]</a></sup>", "1st try[1]"),
         ("a&nbsp;&amp;&#x20;b&#1;", "a & b"),
         ("<li>loose", "- loose"),
+        ("<ol start=7><li>a<li value=10>b<li>c</ol>", "7. a\n10. b\n11. c"),
+        ("<ol start=x><li>a</ol><ol start=0><li>b</ol>", "1. a\n\n0. b"),
+        ("<p>see<img alt='a duck'>, <img alt=''><img alt='logo.png'>end", "see a duck , end"),
+        (
+            "<span style='display:none'><math alttext='x^2'><mi>x</mi></math></span><img alt='x^2' aria-hidden=true>",
+            "x^2",
+        ),
+        ("<math><semantics><mi>a</mi><annotation>a_1</annotation></semantics></math>.", "a_1."),
         ("<ul>text<li><h3>head</h3>body</ul>", "  text\n- head\n  body"),
     ],
 )

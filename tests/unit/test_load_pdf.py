@@ -1,42 +1,21 @@
-"""PDF: pages, titles, outlines, hyphens, and files that hold no text or no PDF."""
+"""PDF: pages, titles, outlines, headings, metadata, and files that are damaged, encrypted or made to be a trap."""
 
 from __future__ import annotations
 
 import pytest
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfgen.canvas import Canvas
 
 from models.base import InputError
 from rag.load.pdf import read
 from rag.types import Heading
+from tests.pdfs import drawn, lines, make_pdf, write
 
-
-def make_pdf(*pages: str, trailer: str = "", objects: tuple[str, ...] = (), catalog: str = "") -> bytes:
-    """Write a PDF by hand; a page is the inside of a content stream, further objects are numbered from 10."""
-    first_page = 10 + len(objects)
-    kids = " ".join(f"{first_page + 2 * i} 0 R" for i in range(len(pages)))
-    bodies = {
-        1: f"<< /Type /Catalog /Pages 2 0 R {catalog} >>",
-        2: f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        3: "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
-        **dict(enumerate(objects, 10)),
-    }
-    for i, page in enumerate(pages):
-        number = first_page + 2 * i
-        bodies[number] = (
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F 3 0 R >> >> "
-            f"/Contents {number + 1} 0 R >>"
-        )
-        bodies[number + 1] = f"<< /Length {len(page)} >>\nstream\n{page}\nendstream"
-    data = b"%PDF-1.7\n"
-    table = ""
-    for number, body in bodies.items():
-        table += f"{number} 1\n{len(data):010} 00000 n \n"
-        data += f"{number} 0 obj\n{body}\nendobj\n".encode("latin-1")
-    end = f"xref\n0 1\n0000000000 65535 f \n{table}trailer\n<< /Size 99 /Root 1 0 R {trailer} >>\n"
-    return data + f"{end}startxref\n{len(data)}\n%%EOF\n".encode()
-
-
-def lines(*texts: str, size: int = 12, top: int = 700) -> str:
-    return f"BT /F {size} Tf {size} TL 72 {top} Td " + " ".join(f"({text}) ' " for text in texts) + "ET"
+PROSE = (
+    "Every morning the keeper climbs the two hundred",
+    "steps of the tower, cleans the lamp and writes the",
+    "weather of the night into a book that nobody reads.",
+)
 
 
 def test_pdf_keeps_pages_apart() -> None:
@@ -46,10 +25,19 @@ def test_pdf_keeps_pages_apart() -> None:
     assert extracted.warnings == ()
 
 
-def test_pdf_joins_divided_words_and_keeps_other_hyphens() -> None:
-    extracted = read(make_pdf(lines("to exam-", "ine an engine IO-", "470 and so on")), "a.pdf")
-    assert "examine" in extracted.text
-    assert "IO-470" in extracted.text
+def test_pdf_reads_a_sentence_on_over_the_page() -> None:
+    first = lines(*PROSE[:2], "weather of the night into a book that has been kept")
+    second = lines("since the first keeper came here. It is the third volume.")
+    extracted = read(make_pdf(first, second), "a.pdf")
+    assert "that has been kept since the first keeper" in extracted.text
+    assert extracted.text[extracted.page_starts[1] :].startswith("since the first")
+
+
+def test_pdf_joins_a_word_that_a_page_divides() -> None:
+    first = lines(*PROSE[:2], "weather of the night into a book that was once exam-")
+    extracted = read(make_pdf(first, lines("ined by an inspector.")), "a.pdf")
+    assert "once examined by" in extracted.text
+    assert extracted.text[extracted.page_starts[1] :].startswith("ined by")
 
 
 def test_pdf_takes_its_own_title_and_metadata() -> None:
@@ -57,6 +45,30 @@ def test_pdf_takes_its_own_title_and_metadata() -> None:
     extracted = read(make_pdf(lines("Some text."), objects=info, trailer="/Info 10 0 R"), "a.pdf")
     assert extracted.title == "The Handbook"
     assert dict(extracted.metadata) == {"author": "Ann", "created": "2024-03-01"}
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:pdf="http://ns.adobe.com/pdf/1.3/"><rdf:Description pdf:Producer="{producer}" xmp:CreateDate="2024-03-01T10:00">
+ <dc:title><rdf:Alt><rdf:li xml:lang="x-default">From the packet</rdf:li></rdf:Alt></dc:title>
+ <dc:creator><rdf:Seq><rdf:li>Ann</rdf:li></rdf:Seq></dc:creator></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def with_packet(producer: str) -> bytes:
+    packet = XMP.format(producer=producer)
+    objects = (f"<< /Type /Metadata /Subtype /XML /Length {len(packet)} >>\nstream\n{packet}\nendstream",)
+    objects += ("<< /Producer (Press) >>",)
+    return make_pdf(lines("Text."), objects=objects, trailer="/Info 11 0 R", catalog="/Metadata 10 0 R")
+
+
+def test_pdf_takes_from_its_xmp_packet_what_its_info_lacks() -> None:
+    extracted = read(with_packet("Press"), "a.pdf")
+    assert extracted.title == "From the packet"
+    assert dict(extracted.metadata) == {"author": "Ann", "created": "2024-03-01"}
+
+
+def test_pdf_ignores_the_packet_of_a_picture_from_elsewhere() -> None:
+    assert read(with_packet("Camera"), "a.pdf").title == ""
 
 
 @pytest.mark.parametrize("filled_in", ["untitled", "Microsoft Word - letter.doc", "scan001.pdf", ""])
@@ -75,15 +87,18 @@ def test_pdf_of_one_letter_size_has_no_title() -> None:
     assert read(make_pdf(lines("All the same.", "Nothing large.")), "a.pdf").title == ""
 
 
-def test_pdf_finds_the_outline_in_the_text() -> None:
-    outline = (
+def outline(destination: str = "/Fit") -> tuple[str, ...]:
+    return (
         "<< /Type /Outlines /First 11 0 R /Last 12 0 R /Count 2 >>",
         "<< /Title (Beginning) /Parent 10 0 R /Next 12 0 R /Dest [14 0 R /Fit] >>",
-        "<< /Title (Not written there) /Parent 10 0 R /Prev 11 0 R /First 13 0 R /Dest [16 0 R /Fit] >>",
+        f"<< /Title (Not written there) /Parent 10 0 R /Prev 11 0 R /First 13 0 R /Dest [16 0 R {destination}] >>",
         "<< /Title (The  end) /Parent 12 0 R /Dest [16 0 R /Fit] >>",
     )
-    pages = lines("Preface.", "1 Beginning", "Text."), lines("More text.", "2 The", "end of it")
-    extracted = read(make_pdf(*pages, objects=outline, catalog="/Outlines 10 0 R"), "a.pdf")
+
+
+def test_pdf_finds_the_outline_in_the_text() -> None:
+    pages = lines("Preface to a Beginning.", "1 Beginning", "Text."), lines("More text.", "2 The", "end of it")
+    extracted = read(make_pdf(*pages, objects=outline(), catalog="/Outlines 10 0 R"), "a.pdf")
     assert extracted.headings == (
         Heading(extracted.text.index("1 Beg"), 1, "Beginning"),
         Heading(extracted.page_starts[1], 1, "Not written there"),
@@ -91,23 +106,55 @@ def test_pdf_finds_the_outline_in_the_text() -> None:
     )
 
 
-def test_pdf_warns_of_pages_without_text() -> None:
+def test_pdf_puts_a_bookmark_that_is_not_in_the_text_where_it_points() -> None:
+    second = lines("Above.") + lines("Below the mark.", top=400)
+    data = make_pdf(lines("1 Beginning"), second, objects=outline("/XYZ 0 450 0"), catalog="/Outlines 10 0 R")
+    extracted = read(data, "a.pdf")
+    assert Heading(extracted.text.index("Below"), 1, "Not written there") in extracted.headings
+
+
+def test_pdf_without_an_outline_takes_headings_from_the_letters() -> None:
+    def draw(canvas: Canvas) -> None:
+        write(canvas, 72, 720, "The Lighthouse", size=20, bold=True)
+        write(canvas, 72, 690, *PROSE)
+        write(canvas, 72, 640, "Visitors", size=10, bold=True)
+        write(canvas, 72, 620, *PROSE)
+        write(canvas, 72, 570, "Opening hours", size=14, bold=True)
+        write(canvas, 72, 550, *PROSE)
+
+    extracted = read(drawn(draw), "a.pdf")
+    assert extracted.headings == (
+        Heading(0, 1, "The Lighthouse"),
+        Heading(extracted.text.index("Visitors"), 3, "Visitors"),
+        Heading(extracted.text.index("Opening"), 2, "Opening hours"),
+    )
+
+
+def test_pdf_of_large_letters_only_has_no_headings() -> None:
+    slides = [lines(f"Point {i}", size=30) + lines("Another", size=32, top=500) for i in range(3)]
+    assert read(make_pdf(*slides), "a.pdf").headings == ()
+
+
+def test_pdf_does_not_complain_of_blank_pages() -> None:
     extracted = read(make_pdf(lines("Text."), "0 0 m 100 100 l S", lines("End.")), "a.pdf")
-    assert extracted.warnings == ("has no text on 1 of its 3 pages; they may be scanned.",)
+    assert extracted.warnings == ()
     assert len(extracted.page_starts) == 3
     assert extracted.text[extracted.page_starts[2] :] == "End."
 
 
-def test_pdf_without_a_text_layer_is_refused() -> None:
-    with pytest.raises(InputError, match="no text layer: 2 scanned pages; OCR is needed"):
+def test_pdf_without_anything_on_it_holds_no_text() -> None:
+    with pytest.raises(InputError, match="holds no text"):
         read(make_pdf("0 0 m 9 9 l S", ""), "a.pdf")
 
 
+def test_pdf_without_a_user_password_opens() -> None:
+    data = drawn(lambda canvas: write(canvas, 72, 700, "Open to all."), encrypt=StandardEncryption("", "owner"))
+    assert read(data, "a.pdf").text == "Open to all."
+
+
 def test_pdf_with_a_password_is_refused() -> None:
-    key = "00" * 32
-    encrypt = (f"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <{key}> /U <{key}> >>",)
-    data = make_pdf(lines("x"), objects=encrypt, trailer="/Encrypt 10 0 R /ID [<00> <00>]")
-    with pytest.raises(InputError, match="needs a password"):
+    data = drawn(lambda canvas: write(canvas, 72, 700, "Secret."), encrypt=StandardEncryption("user", "owner"))
+    with pytest.raises(InputError, match="is encrypted: it opens with a password only"):
         read(data, "a.pdf")
 
 
@@ -115,3 +162,27 @@ def test_pdf_with_a_password_is_refused() -> None:
 def test_pdf_that_is_damaged_is_refused(data: bytes) -> None:
     with pytest.raises(InputError, match="is damaged, or no PDF file at all"):
         read(data, "a.pdf")
+
+
+def test_pdf_whose_page_tree_goes_in_circles_is_no_trap() -> None:
+    data = make_pdf(lines("Text.")).replace(b"/Kids [10 0 R] /Count 1", b"/Kids [2 0 R]  /Count 9")
+    with pytest.raises(InputError, match=r"holds no text|is damaged"):
+        read(data, "a.pdf")
+
+
+def test_pdf_with_very_many_lines_on_a_page_is_read() -> None:
+    grid = " ".join(f"{x} 0 m {x} 700 l S" for x in range(30_000))
+    assert read(make_pdf(lines("Under a drawing.") + grid), "a.pdf").text == "Under a drawing."
+
+
+def test_pdf_page_with_endless_text_is_read_without_layout() -> None:
+    endless = lines(*["ten words of text on a line that goes on here " * 6] * 500, size=1)
+    extracted = read(make_pdf(endless), "a.pdf")
+    assert extracted.text.count("ten words") == 3000
+    assert extracted.warnings == ("is so long that the layout was not looked at on page 1.",)
+
+
+def test_pdf_leaves_out_what_is_off_the_page() -> None:
+    assert (
+        read(make_pdf(lines("Seen.") + lines("Unseen.", top=-50) + lines("Unseen.", left=800)), "a.pdf").text == "Seen."
+    )

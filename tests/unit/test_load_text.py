@@ -75,8 +75,8 @@ def test_formats_reads_text_of_unknown_suffix() -> None:
 
 
 def test_formats_names_the_suffix_it_does_not_support() -> None:
-    with pytest.raises(InputError, match=r"not a supported format: \.docx; supported are .*\.pdf"):
-        formats.read(b"PK\x03\x04\x14\0\x06\0" + bytes(100), "report.docx")
+    with pytest.raises(InputError, match=r"not a supported format: \.one; supported are text and code, .*PDF"):
+        formats.read(b"\xe4\x52\x5c\x7b" + bytes(100), "notes.one")
 
 
 def test_formats_refuses_binary_without_suffix() -> None:

@@ -1,0 +1,1 @@
+"""Measuring: how well passages are found, and whether one way of finding them is better than another."""

@@ -1,0 +1,56 @@
+"""
+Follow-up questions: "And for my brother?" finds nothing alone, so it is searched for together with what it follows.
+
+A rule, not a model: put behind the question that it follows, a follow-up brings the evidence among the first three
+passages for 19 of 22 of our conversations, alone for 14 (docs/benchmarks.md). It costs nothing and cannot invent. It
+reads English words; in other languages only short questions are taken for follow-ups.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from models.base import Message
+from rag.index.lexical import words
+
+LONGEST_FOLLOW_UP = 7
+"""A question with more words of its own than this, stop words not counted, is understood without what went before."""
+
+SHORTEST_WHOLE = 3
+"""One with fewer words of its own than this is not."""
+
+MAX_CHARACTERS = 2_000
+"""Of a long chain of follow-ups the end is searched for."""
+
+_OPENING = re.compile(r"(?:and|but|or|also|then|why|what about|how about|what if)\b", re.IGNORECASE)
+_POINTER = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|this|these|those|he|him|his|she|her|hers|ones?|instead|afterwards|again|same|"
+    r"such|former|latter)\b",
+    re.IGNORECASE,
+)
+
+
+def standalone(question: str, history: Sequence[Message]) -> str:
+    """
+    Return what to search for, so that a follow-up question is found without the conversation.
+
+    Args:
+        question: the question as it was asked.
+        history: earlier turns, oldest first; only the user's are read, because an answer may be wrong.
+
+    Returns:
+        The question itself if it is understood alone; else the question that it follows, made whole in the same way,
+        and then the question.
+    """
+    whole = ""
+    for turn in [*(turn.content for turn in history if turn.role == "user"), question]:
+        whole = f"{whole} {turn}"[-MAX_CHARACTERS:] if whole and _depends(turn) else turn
+    return whole
+
+
+def _depends(question: str) -> bool:
+    own = len(words(question))
+    if own > LONGEST_FOLLOW_UP:
+        return False
+    return own < SHORTEST_WHOLE or bool(_OPENING.match(question.strip()) or _POINTER.search(question))

@@ -1,0 +1,108 @@
+"""One system, one process: run it, read its answer, and watch what it occupies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from models.base import InputError
+
+
+class System(StrEnum):
+    """What is compared."""
+
+    HOMEGROUND = "homeground"
+    LANGCHAIN = "langchain"
+    LLAMAINDEX = "llamaindex"
+    HAYSTACK = "haystack"
+    TXTAI = "txtai"
+
+
+OURS = System.HOMEGROUND
+ROOT = Path(__file__).resolve().parents[3]
+QUIET = {"HAYSTACK_TELEMETRY_ENABLED": "False", "SCARF_NO_ANALYTICS": "true", "LANGSMITH_TRACING": "false"}
+MEMORY_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What a run gave.
+
+    Attributes:
+        result: the object that the system printed.
+        process_s: from the start of the process to its end, imports and loading of the model included.
+        peak_mib: most resident memory of it and its children together; pages that they share count more than once.
+    """
+
+    result: dict[str, Any]
+    process_s: float
+    peak_mib: float
+
+
+def run(system: System, python: Path, task: str, path: Path, *options: str) -> Outcome:
+    """
+    Run a system's task in its environment.
+
+    Args:
+        system: which one.
+        python: the interpreter of the peers' environment.
+        task: ``retrieval`` or ``ingest``.
+        path: what the task reads.
+        options: of the command line in :mod:`scripts.bench.peers.contract`.
+
+    Raises:
+        InputError: it failed; what it wrote to standard error stands above.
+    """
+    interpreter = sys.executable if system == OURS else str(python)
+    module = f"scripts.bench.peers.{OURS if system == OURS else f'{system}_peer'}"
+    environment = {**os.environ, **QUIET}
+    if system != OURS and task == "ingest":
+        environment.pop("OMP_WAIT_POLICY", None)  # our commands set it, theirs do not; beside other work it decides
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [interpreter, "-m", module, task, str(path), *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        peak: list[float] = [0.0]
+        watcher = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
+        watcher.start()
+        output, _ = process.communicate()
+        seconds = time.perf_counter() - started
+        watcher.join()
+    if process.returncode != 0:
+        raise InputError(f"{system} ended with {process.returncode} at {task} {path}; see above.")
+    return Outcome(json.loads(output.splitlines()[-1]), seconds, peak[0])
+
+
+def _watch(pid: int, peak: list[float]) -> None:
+    """Keep the highest sum of resident memory of a process and its descendants, MiB, until it ends."""
+    try:
+        process = psutil.Process(pid)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            family = [process, *process.children(recursive=True)]
+            peak[0] = max(peak[0], sum(_resident(member) for member in family) / 2**20)
+            time.sleep(MEMORY_INTERVAL_S)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _resident(process: psutil.Process) -> int:
+    """Return the resident memory of a process, bytes; converters come and go, and one that is gone has none."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

@@ -1,0 +1,49 @@
+"""Follow-up questions, made whole for retrieval."""
+
+import pytest
+
+from models.base import Message
+from rag.followup import MAX_CHARACTERS, standalone
+
+FIRST = "How many days of leave do I get when my grandmother has died?"
+
+
+def turns(*questions):
+    return [turn for question in questions for turn in (Message("user", question), Message("assistant", "3 days [1]"))]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["And my brother?", "What about a cousin?", "Do they have to be taken in one piece?", "Is it paid?", "Why?"],
+)
+def test_standalone_puts_a_follow_up_behind_the_question_it_follows(question):
+    assert standalone(question, turns(FIRST)) == f"{FIRST} {question}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How long must a password be for an administrator's account?",
+        "A passenger left a mobile phone on board; for how long do we hold on to it?",
+    ],
+)
+def test_standalone_leaves_a_question_that_is_understood_alone(question):
+    assert standalone(question, turns(FIRST)) == question
+
+
+def test_standalone_follows_a_chain_of_follow_ups():
+    assert standalone("Is it paid?", turns(FIRST, "And my brother?")) == f"{FIRST} And my brother? Is it paid?"
+
+
+def test_standalone_forgets_what_was_before_a_new_subject():
+    other = "At what wind speed does the ferry Turnstone stay in harbour?"
+    assert standalone("And the Dunlin?", turns(FIRST, other)) == f"{other} And the Dunlin?"
+
+
+def test_standalone_reads_no_answers():
+    history = [Message("system", "Be brief."), Message("assistant", "Hello, ask me about leave.")]
+    assert standalone("And then?", history) == "And then?"
+
+
+def test_standalone_of_an_endless_chain_stays_searchable():
+    assert len(standalone("And more?", turns(FIRST, *["And this one?"] * 500))) == MAX_CHARACTERS
