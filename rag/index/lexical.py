@@ -25,7 +25,10 @@ Mask = npt.NDArray[np.bool_]
 ANALYZER = "english"
 MAX_WORD_LENGTH = 64
 MAX_QUESTION_WORDS = 128
-WRITER_BYTES = 64_000_000
+WRITER_BYTES = 256_000_000
+"""Holds about a million chunks while an index is built, so that they become one segment, which is searched in 60 % of the
+time that five take. Small changes use as little as they need."""
+
 
 SPARE = 1.3
 """The first reading goes so many times as deep as would do if filter and words had nothing to do with each other."""

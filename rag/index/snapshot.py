@@ -51,7 +51,9 @@ class Snapshot:
 
     def nearest(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
         """Return the ``k`` nearest allowed chunks and their cosine similarities, see :meth:`DenseIndex.search`."""
-        return self.dense.search(query, k, allowed)
+        rows, cosines = self.dense.search(query, k, allowed)
+        ours = rows <= self.roster.chunks.max(initial=0)  # the index itself takes in what comes later
+        return rows[ours], cosines[ours]
 
     def matching(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
         """Return the ``k`` allowed chunks that match best and their BM25, see :meth:`LexicalIndex.search`."""

@@ -22,7 +22,7 @@ def read(data: bytes, name: str) -> Extracted:
             is not to be trusted.
     """
     if not ocr.is_installed():
-        raise InputError(f"is a picture; {ocr.INSTALL}.")
+        raise InputError(f"is a picture; to read its text, {ocr.INSTALL}.")
     try:
         pictures = ocr.recognise(data, None, deadline() - time.monotonic())
     except TimeoutError as error:

@@ -19,9 +19,9 @@ from statistics import median
 from typing import NamedTuple
 
 from models.base import InputError
-from rag.load.pdf_words import Span
+from rag.load.pdf_span import Span
 
-INSTALL = "to read them, install Tesseract (the program `tesseract` and the data of the languages that you need)"
+INSTALL = "install Tesseract (the program `tesseract`, with the data of your languages)"
 SURE = 60.0
 """Mean confidence in per cent, by letters. Measured: text 86 to 95; upside down, or in a script it lacks, 24 to 34."""
 

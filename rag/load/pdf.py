@@ -106,8 +106,8 @@ def _read_pictures(document: pdfium.PdfDocument, pages: Sequence[Page], until: f
     elif pictures:
         if not any(page.letters for page in pages):
             scanned = f"{len(pictures)} scanned page{'s' * (len(pictures) > 1)}"
-            raise InputError(f"has no text layer: {scanned}; {ocr.INSTALL}.")
-        warnings = [f"may show text in pictures on {_named(pictures)}; {ocr.INSTALL}."]
+            raise InputError(f"has no text layer: {scanned}; to read them, {ocr.INSTALL}.")
+        warnings = [f"may show text in pictures on {_named(pictures)}; to read them, {ocr.INSTALL}."]
     else:
         warnings = []
     unknown = [index for index, page in enumerate(pages) if page.is_unknown]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rag.load.pdf_span import Span
 from rag.load.pdf_tables import Item
-from rag.load.pdf_words import Span
 
 Gutter = tuple[float, float]
 """From where to where it reaches across the page, in points."""

@@ -12,7 +12,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from rag.load.pdf_prose import Paragraph
-from rag.load.pdf_words import Span
+from rag.load.pdf_span import Span
 from rag.load.text import one_line
 from rag.types import Heading
 

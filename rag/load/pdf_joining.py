@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from rag.load.pdf_words import SOFT_HYPHEN
+from rag.load.pdf_span import SOFT_HYPHEN
 
 IsWord = Callable[[str], bool]
 

@@ -15,8 +15,8 @@ from statistics import mean, median
 from rag.load.pdf_gutters import Gutter, column_gaps, gaps, lost, narrowed
 from rag.load.pdf_lines import LIST_MARK, width_in_letters
 from rag.load.pdf_rtl import is_right_to_left
+from rag.load.pdf_span import Span
 from rag.load.pdf_tables import Item, Table, aligned_table, rows_of
-from rag.load.pdf_words import Span
 
 Row = list[Span]
 

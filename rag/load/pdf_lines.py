@@ -8,7 +8,7 @@ from statistics import median
 
 from rag.load import pdf_rtl
 from rag.load.pdf_marks import Rule
-from rag.load.pdf_words import SOFT_HYPHEN, Span
+from rag.load.pdf_span import SOFT_HYPHEN, Span
 
 LIST_MARK = re.compile(
     r"[•‣◦⁃∙●○■□▪▫◆◇►▶➢➤✓✔☐☑☒\uf000-\uf0ff]|[-–—*·](?=\s|$)|\[\d{1,3}\]"

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
+from rag.load.pdf_span import Span
 from rag.load.pdf_tables import rows_of
-from rag.load.pdf_words import Span
 
 _MARGIN = 0.12
 """Share of the page's height, at its top and bottom, in which running heads stand."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pypdfium2.raw as pdfium_c
 
-from rag.load.pdf_words import turned
+from rag.load.pdf_span import turned
 
 SHORTEST_POINTS = 6.0
 """Shorter lines bound no cell."""

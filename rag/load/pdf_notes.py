@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pypdfium2.raw as pdfium_c
 
-from rag.load.pdf_words import Span, turned
+from rag.load.pdf_span import Span, turned
 from rag.load.text import clean
 
 _MOST_NOTES = 2_000

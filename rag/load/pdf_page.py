@@ -11,7 +11,8 @@ import pypdfium2 as pdfium
 from rag.load.pdf_lines import lines
 from rag.load.pdf_marks import Rule, read_marks
 from rag.load.pdf_notes import read_notes
-from rag.load.pdf_words import Span, read_words, turned
+from rag.load.pdf_span import Span, turned
+from rag.load.pdf_words import read_words
 from rag.load.text import clean
 
 _SCAN_SHARE = 0.5
@@ -30,7 +31,7 @@ _LINE_END_HYPHEN = re.compile(r"[\x02\ufffe]\s*")
 @dataclass(slots=True)
 class Page:
     """
-    What is on a page; positions as in :class:`~rag.load.pdf_words.Span`.
+    What is on a page; positions as in :class:`~rag.load.pdf_span.Span`.
 
     Attributes:
         lines: text in the direction of most of the page's text.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rag.load.pdf_joining import IsWord, is_hyphened, joined
 from rag.load.pdf_lines import LIST_MARK, width_in_letters
 from rag.load.pdf_rtl import is_right_to_left
-from rag.load.pdf_words import Span
+from rag.load.pdf_span import Span
 
 _LEADERS = re.compile(r"(?:\s?[.…_·]){4,}\s?")
 _SENTENCE_END = re.compile(r"[.!?:;。！？][\"”’')\]]*$")
@@ -53,7 +53,7 @@ class Paragraph:
         text: lines that were meant to end are kept as lines.
         size: of its first line's letters, in points.
         bold: whether all of its first line is bold.
-        top: baseline of the first line, as in :class:`~rag.load.pdf_words.Span`.
+        top: baseline of the first line, as in :class:`~rag.load.pdf_span.Span`.
         lines: number of lines on the page.
         is_row: whether its first line has parts that stand side by side.
         is_open: whether its last line is full and ends no sentence.
@@ -263,11 +263,16 @@ class _Writer:
         """Tell whether the line before was meant to end, within a paragraph."""
         if LIST_MARK.match(line.text) or line.apart or before.apart or (line.fixed and before.fixed):
             return True
-        if is_hyphened(before.text) or (line.text[0].islower() and not _SENTENCE_END.search(before.text)):
+        if is_hyphened(before.text):
             return False
-        if not block.prose and (width_in_letters(before.text) < _SHORT_LINE or _SENTENCE_END.search(before.text)):
+        if not block.prose and width_in_letters(before.text) < _SHORT_LINE:
             return True
-        return not self._is_full(before, line, block) or (_is_centred(before, line) and not block.prose)
+        ends_sentence = bool(_SENTENCE_END.search(before.text))
+        if line.text[0].islower() and not ends_sentence:
+            return False
+        if not block.prose and (ends_sentence or _is_centred(before, line)):
+            return True
+        return not self._is_full(before, line, block)
 
 
 def _is_centred(a: _Line, b: _Line) -> bool:

@@ -13,12 +13,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import pypdfium2.raw as pdfium_c
 
-if TYPE_CHECKING:
-    from rag.load.pdf_words import Span
+from rag.load.pdf_span import Span
 
 LETTERS = "\u05d0-\u05f4\u0620-\u065f\u066e-\u06d5\u06fa-\u07bf\u0840-\u08ff\ufb1d-\ufdfb\ufe70-\ufefc"
 """The letters of right-to-left scripts, as the inside of a character class."""
@@ -26,6 +24,8 @@ LETTERS = "\u05d0-\u05f4\u0620-\u065f\u066e-\u06d5\u06fa-\u07bf\u0840-\u08ff\ufb
 _LETTER = re.compile(f"[{LETTERS}]")
 _PRESENTATION_FORM = re.compile(r"[\ufb1d-\ufdfb\ufe70-\ufefc]")
 _LATIN = re.compile(r"[A-Za-z]")
+_LAM_ALEF = re.compile("\u0644[\u0622\u0623\u0625\u0627]")
+"""Where the file names this ligature as one character, PDFium takes it apart in the right order."""
 _WORD = re.compile(r"\S+")
 _BRACKETS = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _WRONG_BRACKET = re.compile(r"(?:^|\s)[)\]}»]\S|\S[(\[{«](?:\s|$)")
@@ -75,14 +75,10 @@ def reading_order(text_page: ctypes.c_void_p, letters: str) -> list[int]:
 def line_order(words: Sequence[Span]) -> list[Span]:
     """Put the words of a right-to-left line into reading order; left-to-right words among them keep theirs."""
     ordered: list[Span] = []
-    latin: list[Span] = []
-    for word in sorted(words, key=lambda word: -word.right):
-        if _LATIN.search(word.text) or (latin and not has_letters(word.text)):
-            latin.append(word)
-            continue
-        ordered += [*_left_to_right(latin), word]
-        latin = []
-    return [*ordered, *_left_to_right(latin)]
+    for backwards, run in groupby(sorted(words, key=lambda word: -word.right), key=lambda word: has_letters(word.text)):
+        held = list(run)
+        ordered += held if backwards or not any(_LATIN.search(word.text) for word in held) else _left_to_right(held)
+    return ordered
 
 
 def with_brackets_turned(text: str) -> str:
@@ -113,7 +109,11 @@ def _way(word: list[list[int]], letters: str, boxes: Sequence[tuple[float, float
 
 def _turned(word: list[list[int]], letters: str) -> list[int]:
     """Return the letters of a word that PDFium has turned around: those of one glyph, too."""
-    return [index for glyph in word for index in (glyph[::-1] if has_letters(letters[glyph[0]]) else glyph)]
+    found: list[int] = []
+    for glyph in word:
+        text = "".join(letters[index] for index in glyph)
+        found += glyph[::-1] if has_letters(text) and not _LAM_ALEF.fullmatch(text) else glyph
+    return found
 
 
 def _reversed(word: list[list[int]], letters: str) -> list[int]:

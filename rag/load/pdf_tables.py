@@ -17,7 +17,7 @@ from rag.load.pdf_grids import Grid, grids
 from rag.load.pdf_joining import joined
 from rag.load.pdf_marks import Rule
 from rag.load.pdf_rtl import is_right_to_left
-from rag.load.pdf_words import SOFT_HYPHEN, Span
+from rag.load.pdf_span import SOFT_HYPHEN, Span
 from rag.load.tables import markdown_table
 
 _OVER_EDGE_POINTS = 3.0
@@ -39,7 +39,7 @@ _CONTINUED = 0.8
 @dataclass(frozen=True, slots=True)
 class Table:
     """
-    A table where it stands; positions as in :class:`~rag.load.pdf_words.Span`.
+    A table where it stands; positions as in :class:`~rag.load.pdf_span.Span`.
 
     Attributes:
         rows: the cells' text; all rows are of one length.

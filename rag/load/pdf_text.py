@@ -18,8 +18,8 @@ from rag.load.pdf_layout import arrange
 from rag.load.pdf_margins import without_repeats
 from rag.load.pdf_page import Page
 from rag.load.pdf_prose import Paragraph, goes_on, paragraphs
+from rag.load.pdf_span import SOFT_HYPHEN, Span
 from rag.load.pdf_tables import Table, rows_of, ruled_tables, with_header_of, written
-from rag.load.pdf_words import SOFT_HYPHEN, Span
 
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _PARAGRAPH_BREAK = "\n\n"

@@ -16,9 +16,7 @@ from typing import NamedTuple
 import pypdfium2.raw as pdfium_c
 
 from rag.load import pdf_rtl
-
-SOFT_HYPHEN = "\xad"
-"""Ends a word that goes on: the hyphen may belong to the line's end or to the word."""
+from rag.load.pdf_span import SOFT_HYPHEN, Span, turned
 
 _LINE_END_HYPHENS = dict.fromkeys(map(ord, "\x02\ufffe"), SOFT_HYPHEN)
 """PDFium's two marks for a hyphen at the end of a line."""
@@ -41,38 +39,6 @@ _SMALLEST_POINTS = 0.5
 _RAISED, _SMALLER = 0.2, 0.85
 """Exponents stand so much higher and are so much smaller than the letters before them, in letter sizes."""
 _SAMPLED_LETTERS = 200
-
-
-class Span(NamedTuple):
-    """
-    Text on one baseline.
-
-    Positions are in points, after the page has been turned so that its text runs horizontally; ``baseline`` grows
-    downwards, and both zeros are arbitrary.
-
-    Attributes:
-        size: the letters' size in points.
-        bold: whether all of it is bold.
-        fixed: whether its letters are of one width, as in listings.
-    """
-
-    text: str
-    left: float
-    right: float
-    baseline: float
-    size: float
-    bold: bool = False
-    fixed: bool = False
-
-    @property
-    def top(self) -> float:
-        """About the height of a capital above the baseline."""
-        return self.baseline - 0.75 * self.size
-
-    @property
-    def bottom(self) -> float:
-        """About the depth of a descender below the baseline."""
-        return self.baseline + 0.2 * self.size
 
 
 class PageWords(NamedTuple):
@@ -107,14 +73,6 @@ def read_words(text_page: ctypes.c_void_p, invisible: bool) -> PageWords:
             words.setdefault(direction, []).append(word)
     direction = max(words, key=lambda angle: sum(len(word.text) for word in words[angle]), default=0)
     return PageWords(direction, words, _unknown(text_page, letters))
-
-
-def turned(x: float, y: float, direction: int) -> tuple[float, float]:
-    """Turn a point of the page, counted upwards, to where it is in the coordinates of :class:`Span`."""
-    if direction == 0:
-        return x, -y
-    angle = math.radians(direction)
-    return x * math.cos(angle) + y * math.sin(angle), x * math.sin(angle) - y * math.cos(angle)
 
 
 def _letters(text_page: ctypes.c_void_p) -> str:

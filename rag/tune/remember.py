@@ -14,7 +14,7 @@ from models.base import Embedder, Vectors
 from rag.store import Store
 from rag.store.records import CollectionInfo
 
-SAMPLE = 32
+SAMPLE = 96
 """So many passages tell how fast the embedder is."""
 
 

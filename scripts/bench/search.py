@@ -196,7 +196,9 @@ def main(
     """Measure search latency, recall with permission filters, and memory."""
     with (
         tempfile.TemporaryDirectory() as scratch,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh,
+        ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=command.keep_threads_quiet
+        ) as fresh,
     ):
         data = data_path or Path(scratch)
         fresh.submit(fill, data, chunks, sample).result()

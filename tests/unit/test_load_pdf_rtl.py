@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rag.load.pdf import read
 from rag.load.pdf_rtl import line_order, with_brackets_turned
-from rag.load.pdf_words import Span
+from rag.load.pdf_span import Span
 from tests.pdfs import make_pdf
 
 LAM_ALEF = "\u0644\u0627"
@@ -23,7 +23,8 @@ def right_to_left_pdf(*glyphs: str, meanings: dict[str, str] | None = None) -> b
         "endcmap end end"
     )
     objects = (
-        "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /DescendantFonts [11 0 R] /ToUnicode 12 0 R >>",
+        "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /DescendantFonts [11 0 R] "
+        "/ToUnicode 12 0 R >>",
         "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /X /DW 600 /FontDescriptor 13 0 R /CIDSystemInfo "
         "<< /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> >>",
         f"<< /Length {len(cmap)} >>\nstream\n{cmap}\nendstream",

@@ -107,7 +107,7 @@ def test_pictures_of_nothing_hold_no_text() -> None:
 def test_recognition_stops_in_time_and_says_what_it_did_not_read() -> None:
     data = scanned(*[LETTER] * 40)
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    signal.setitimer(signal.ITIMER_REAL, 12)
+    signal.setitimer(signal.ITIMER_REAL, 8)
     try:
         extracted = read(data, "a.pdf")
     finally:
@@ -163,5 +163,5 @@ def test_picture_file_that_is_damaged_is_refused() -> None:
 
 @pytest.mark.usefixtures("no_tesseract")
 def test_picture_file_is_refused_where_tesseract_is_missing() -> None:
-    with pytest.raises(InputError, match="is a picture; to read them, install Tesseract"):
+    with pytest.raises(InputError, match="is a picture; to read its text, install Tesseract"):
         formats.read(picture_file(LETTER, "PNG"), "letter.png")

@@ -7,8 +7,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Table, TableStyle
 
 from rag.load.pdf import read
+from rag.load.pdf_span import Span
 from rag.load.pdf_tables import aligned_table
-from rag.load.pdf_words import Span
 from tests.pdfs import Draw, drawn, write
 
 ROWS = [["Ship", "Year", "Masts"], ["Anna", "1871", "3"], ["Berta", "1904", "2"], ["Clara", "1911", "4"]]

@@ -9,19 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import pytrec_eval
 import typer
 
 from models import command
 from models.store import locate
 from rag.config import Settings
 from rag.evaluate.dataset import Dataset, read_dataset
+from rag.evaluate.retrieval import means, score
 from scripts.bench.datasets import data_dir
 from scripts.bench.peers.contract import Corpus, Text
 from scripts.bench.peers.folder import make_folder
 from scripts.bench.peers.processes import OURS, Outcome, System, run
 
-MEASURES = {"ndcg_cut_10", "recall_10", "recall_100", "map"}
 RATES = ("chunks", "characters", "tokens_read")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -59,7 +58,8 @@ def retrieval(
             report[name] = {}
             for system in systems:
                 ranked = _ranked(system, python, path, model, None if kept is None else kept / name / f"{system}.json")
-                arms = {arm: _score(rankings, dataset) for arm, rankings in ranked.pop("rankings").items()}
+                rankings = ranked.pop("rankings").items()
+                arms = {arm: means(score(found, dataset.judgements)) for arm, found in rankings}
                 report[name][system] = {**ranked, **arms}
                 sys.stderr.write(f"{name} {system}: {json.dumps(report[name][system])}\n")
     print(json.dumps(report, indent=2))
@@ -80,13 +80,6 @@ def _ranked(system: System, python: Path, corpus: Path, model: str, kept: Path |
 def _corpus(dataset: Dataset) -> Corpus:
     texts = [Text(one.source, one.title, "" if one.text == one.title else one.text) for one in dataset.documents]
     return Corpus(texts, dataset.queries)
-
-
-def _score(rankings: dict[str, list[str]], dataset: Dataset) -> dict[str, float]:
-    """Return the mean of each measure over the dataset's questions, as trec_eval computes it."""
-    scored = {query: {key: -float(place) for place, key in enumerate(found)} for query, found in rankings.items()}
-    rows = pytrec_eval.RelevanceEvaluator(dataset.judgements, MEASURES).evaluate(scored).values()
-    return {measure: sum(row[measure] for row in rows) / len(dataset.queries) for measure in sorted(MEASURES)}
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Homeground as its commands do it, with default settings: its own embedder, its own store on disk."""
+"""Homeground as its commands do it, with default settings but without a reranker, since nobody else here has one."""
 
 import atexit
 import tempfile
@@ -17,7 +17,8 @@ COLLECTION = "bench"
 def _fresh_workspace(**chunk: int) -> Workspace:
     scratch = tempfile.TemporaryDirectory()
     atexit.register(scratch.cleanup)
-    workspace = Workspace(load(data_dir=Path(scratch.name), chunk=chunk, environment={}))
+    settings = load(data_dir=Path(scratch.name), chunk=chunk, retrieval={"rerank": 0}, environment={})
+    workspace = Workspace(settings)
     atexit.register(workspace.close)
     return workspace
 
