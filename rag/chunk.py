@@ -5,8 +5,8 @@ A chunk is a slice, never a rewrite: ``document.text[c.start:c.end] == c.text``,
 exactly. Sizes are counted in the embedder's own tokens, because what lies behind its limit is silently not read.
 Sections (from heading to heading) are cut into blocks, blocks that are too long into what they consist of (a table into
 rows, code into lines, prose into list items and sentences), and that into runs of tokens; the pieces are then packed
-evenly. A chunk that begins below a table's header repeats it beside its text. There is no overlap: controlled studies
-find no benefit end to end (arXiv 2601.14123).
+evenly. A chunk that begins below a table's header repeats it beside its text. By default nothing overlaps: controlled
+studies find no benefit end to end (arXiv 2601.14123).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DIRECTIVE = re.compile(r"[ \t]*\.\.[ ][^\n]*::[^\n]*\s*\Z")
 _TARGETS = re.compile(r"\.\. _[^\n]*:[ \t]*\n\s*(?:\.\. _[^\n]*:[ \t]*\n\s*)*")
 
 
-def split(document: Document, token_starts: TokenStarts, *, size: int, limit: int) -> list[Chunk]:
+def split(document: Document, token_starts: TokenStarts, *, size: int, limit: int, overlap: int = 0) -> list[Chunk]:
     """
     Cut a document.
 
@@ -55,9 +55,11 @@ def split(document: Document, token_starts: TokenStarts, *, size: int, limit: in
         token_starts: the embedder's tokeniser, see :meth:`models.base.Embedder.token_starts`.
         size: most tokens of a chunk's own text and table header, ``>= 1``.
         limit: most tokens of a chunk together with its title and headings, ``>= 2``.
+        overlap: most tokens, of whole sentences, that a chunk repeats of the one before it in its section; at most half
+            of what it has room for.
 
     Returns:
-        Chunks in order; every character that is not white space lies in exactly one.
+        Chunks in order; every character that is not white space lies in exactly one, or more with an overlap.
     """
     counter = _Counter(token_starts(document.text))
     cutter = _Cutter(document, counter)
@@ -65,10 +67,14 @@ def split(document: Document, token_starts: TokenStarts, *, size: int, limit: in
     for span, headings in _sections(document, counter):
         prefix = len(token_starts(searched_prefix(document.title, headings)))
         room = max(1, min(size, limit - prefix))
+        repeated = min(overlap, room // 2)
+        room -= repeated
         for packed in _pack(list(cutter.pieces(span, room)), room):
             start, end = _trim(document.text, packed[0].start, packed[-1].end)
             if start < end:
                 header = next(piece.header for piece in packed if piece.end > start)
+                if repeated and not header and chunks and chunks[-1].start >= span[0]:
+                    start = cutter.reach_back((chunks[-1].start, start), repeated)
                 chunks.append(Chunk(start, end, document.text[start:end], headings, document.page_at(start), header))
     return chunks
 
@@ -148,6 +154,13 @@ class _Cutter:
         self._rst = document.media_type == _RST
         self._prose = _PLAIN if document.media_type == "text/plain" else _WITH_LISTS  # a dash there may be just a dash
         self._paragraphs = Kind.CODE if _SOURCE_CODE.match(document.media_type) else Kind.PROSE
+
+    def reach_back(self, before: Span, most: int) -> int:
+        """Return where a chunk's last whole sentences begin, of at most so many tokens; its end if there are none."""
+        start = max(before[0], before[1] - most * CHARACTERS_PER_TOKEN)
+        sentences = [at for at, _ in cut(self._text, (start, before[1]), _SENTENCE)]
+        # The first is the whole chunk, which is not repeated, or the rest of a sentence that began further up.
+        return next((at for at in sentences[1:] if self._count((at, before[1])) <= most), before[1])
 
     def pieces(self, span: Span, room: int) -> Iterator[_Piece]:
         """Yield the largest natural pieces; what introduces the next block is held back and joined with it."""

@@ -32,6 +32,7 @@ class ChunkSettings(_Section):
     """How documents are cut."""
 
     size: int = Field(default=200, ge=16, le=4096, description="most tokens of a chunk, in the embedder's own tokens")
+    overlap: int = Field(default=0, ge=0, le=1024, description="most tokens that a chunk repeats of the one before it")
     prefix: bool = Field(default=True, description="a chunk is searched with its document's title and headings")
 
 

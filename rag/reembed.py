@@ -59,7 +59,8 @@ def reembed(
     identity = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
     stored = store.documents.versions(collection.id)
     report = Report(found=len(stored))
-    if collection.embedder == identity and all(version.recipe == recipe(chunk) for version in stored.values()):
+    same = collection.embedder.weights_hash == identity.weights_hash  # whatever it is called
+    if same and all(version.recipe == recipe(chunk) for version in stored.values()):
         store.successors.drop(collection)
         report.unchanged = len(stored)
         return report

@@ -44,7 +44,8 @@ EVERYTHING = Selection()
 
 def recipe(chunk: ChunkSettings) -> str:
     """Name how documents are cut; a stored document of another recipe is cut again."""
-    return f"{RECIPE_FORMAT}:{chunk.size}{'' if chunk.prefix else BARE}"
+    overlap = f"+{chunk.overlap}" if chunk.overlap else ""
+    return f"{RECIPE_FORMAT}:{chunk.size}{overlap}{'' if chunk.prefix else BARE}"
 
 
 def is_stored(document: Document, version: Version | None, chunk: ChunkSettings) -> bool:
@@ -98,7 +99,8 @@ class Writer:
         """
         embedder = self._embedder()
         limit = embedder.max_tokens
-        chunks = split(document, embedder.token_starts, size=min(self._settings.size, limit), limit=limit)
+        size, overlap = min(self._settings.size, limit), self._settings.overlap
+        chunks = split(document, embedder.token_starts, size=size, limit=limit, overlap=overlap)
         if not chunks:
             raise InputError(NO_TEXT)
         self._waiting.append((document, chunks, added))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from models.base import InputError
 from rag.evaluate.dataset import Dataset
-from rag.evaluate.questions import Question, locate
+from rag.evaluate.questions import Evidence, Question, locate
 from rag.evaluate.run import Result, run_dataset, run_questions
 from rag.knowledge_base import KnowledgeBase
 from rag.report import Report
@@ -102,18 +103,24 @@ def text_reader(base: KnowledgeBase) -> Callable[[str], str | None]:
     return lambda source: base.document(rows[source]).text if source in rows else None
 
 
-def question_warnings(questions: Sequence[Question], without: int, lost: int) -> list[str]:
+def question_warnings(questions: Sequence[Question], without: int, lost: Sequence[Evidence]) -> list[str]:
     """Return what has to be said of questions: how many have no evidence, lost places, and those a program wrote."""
     synthetic = sum(question.synthetic for question in questions)
-    counted = [
-        (without, "questions have no evidence and are left out"),
-        (lost, "places that the questions name stand nowhere in the collection and count as missed"),
-        (
-            synthetic,
-            f"of {len(questions)} questions were written by a program: they compare settings, but tell no quality",
-        ),
-    ]
-    return [f"{number} {sentence}." for number, sentence in counted if number]
+    warnings = []
+    if without:
+        warnings.append(f"{without} questions have no evidence and are left out.")
+    if lost:
+        quote = f": {shorten(lost[0].quote, 60)!r}" if lost[0].quote else ""
+        warnings.append(
+            f"{len(lost)} places that the questions name stand nowhere in the collection and count as missed, for "
+            f"example in {lost[0].source}{quote}."
+        )
+    if synthetic:
+        warnings.append(
+            f"{synthetic} of {len(questions)} questions were written by a program: they compare settings, but tell no "
+            "quality."
+        )
+    return warnings
 
 
 def _settings(base: KnowledgeBase) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
     write_rows(path, lines)
 
 
-def locate(questions: Iterable[Question], read: Callable[[str], str | None]) -> tuple[dict[str, list[Target]], int]:
+def locate(
+    questions: Iterable[Question], read: Callable[[str], str | None]
+) -> tuple[dict[str, list[Target]], list[Evidence]]:
     """
     Find the places of all evidence.
 
@@ -154,24 +156,26 @@ def locate(questions: Iterable[Question], read: Callable[[str], str | None]) -> 
         read: gives a document's text by its source, None where there is none.
 
     Returns:
-        Targets by question id, and how many of them stand nowhere; these count as missed.
+        Targets by question id, and the evidence that stands nowhere; it counts as missed.
 
     Raises:
         InputError: none stands anywhere: the questions are about other documents.
     """
     texts: dict[str, str | None] = {}
     targets: dict[str, list[Target]] = {}
+    lost: list[Evidence] = []
     for question in questions:
         for evidence in question.evidence:
             if evidence.source not in texts:
                 texts[evidence.source] = read(evidence.source)
-            targets.setdefault(question.id, []).append(_target(evidence, texts[evidence.source]))
-    every = [target for found in targets.values() for target in found]
-    lost = sum(target.spans == () for target in every)
-    if every and lost == len(every):
+            target = _target(evidence, texts[evidence.source])
+            targets.setdefault(question.id, []).append(target)
+            if target.spans == ():
+                lost.append(evidence)
+    if lost and len(lost) == sum(map(len, targets.values())):
         raise InputError(
-            f"the collection holds none of the {lost} places that the questions name, for example in "
-            f"{every[0].source!r}; choose the --collection that they are about, or index its documents again."
+            f"the collection holds none of the {len(lost)} places that the questions name, for example in "
+            f"{lost[0].source!r}; choose the --collection that they are about, or index its documents again."
         )
     return targets, lost
 
@@ -206,8 +210,10 @@ def _target(evidence: Evidence, text: str | None) -> Target:
         return Target(evidence.source, ())
     if not evidence.quote:
         return Target(evidence.source, None)
-    pattern = r"\s+".join(map(re.escape, evidence.quote.split()))  # a line may break elsewhere than in the quote
-    return Target(evidence.source, tuple(match.span() for match in re.finditer(pattern, text)))
+    words = re.findall(r"\w+", evidence.quote)
+    # Only words count: a line may break elsewhere than in the quote, and a table of a PDF be laid out in another way.
+    found = re.finditer(r"\b" + r"\W+".join(words) + r"\b", text) if words else ()
+    return Target(evidence.source, tuple(match.span() for match in found))
 
 
 def _overlap(one: Span, other: Span) -> float:

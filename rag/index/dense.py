@@ -45,7 +45,11 @@ MOST_LISTS = 2048
 more."""
 
 LEAST_LISTS_SHARE = 32
-"""At least one list in so many is read: real questions are less alike than the ones that recall is measured with."""
+LEAST_READ = 16_000
+"""
+At least one list in 32 is read, and at least so many vectors, which takes a millisecond: real questions are less alike
+than the ones that recall is measured with, and a few lie far from every list that holds what they ask for.
+"""
 
 LEAST_COMPARED = 4_000
 """Up to so many permitted vectors are all compared. It costs under a millisecond, and of things that have nothing to do
@@ -165,7 +169,7 @@ class DenseIndex:
     def _choose_nprobe(self, queries: Vectors, exact: Ids) -> None:
         """Read twice as many lists until the recall against the exact search reaches the goal."""
         lists = self._index.nlist
-        self._nprobe = max(1, lists // LEAST_LISTS_SHARE)
+        self._nprobe = min(lists, max(lists // LEAST_LISTS_SHARE, math.ceil(lists * LEAST_READ / len(self))))
         while True:
             _, found = self._index.search(
                 queries, math.ceil(SPARE * RECALL_DEPTH), params=self._reading(None, len(self))

@@ -26,8 +26,8 @@ ANALYZER = "english"
 MAX_WORD_LENGTH = 64
 MAX_QUESTION_WORDS = 128
 WRITER_BYTES = 256_000_000
-"""Holds about a million chunks while an index is built, so that they become one segment, which is searched in 60 % of the
-time that five take. Small changes use as little as they need."""
+"""Holds about a million chunks while an index is built, so that they become one segment, which is searched in 60 % of
+the time that five take. Small changes use as little as they need."""
 
 
 SPARE = 1.3

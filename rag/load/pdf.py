@@ -48,7 +48,7 @@ def read(data: bytes, name: str) -> Extracted:
         written = PdfText(pages, until)
         text = str(written)
         if not text:
-            raise InputError(NO_TEXT)
+            raise InputError(warnings[0] if warnings else NO_TEXT)
         plain = [index for index, page in enumerate(pages) if page.is_plain]
         warnings += _told((plain, "is so long that the layout was not looked at on {}."))
         if files := attachments(document):

@@ -7,6 +7,7 @@ each is kept, because it may name a case number or a version that stands nowhere
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,13 +21,14 @@ _MARGIN = 0.12
 _SAME_PLACE_POINTS = 4.0
 _PAGE_NUMBER = re.compile(r"^\d{1,5}\b|\b\d{1,5}$|\d{1,5}(?=\D{1,8}\d{1,5}$)")
 """A number at the beginning or the end of a line, or before the number of pages, as in "3 of 9"."""
-_LARGEST = 1.1
-"""Page numbers are not larger than usual, in its terms; headings with a number ("Lesson 3") are."""
+_LARGEST = 1.35
+"""Page numbers are not much larger than usual lines, in their terms; headings with a number ("Lesson 3") are."""
 _MOST_LETTERS = 12
 """A line with a page number and no more letters, such as "Page 3 of 9", says nothing else."""
 _TWICE, _OFTEN = 2, 3
 
-Key = tuple[int, int, str]
+Key = tuple[bool, int, str]
+"""Whether a page number was taken out, the place in the margin, and the text."""
 
 
 def without_repeats(pages: Sequence[Sequence[Span]], heights: Sequence[tuple[float, float]]) -> list[list[Span]]:
@@ -75,11 +77,12 @@ def _outer(inwards: list[list[Span]], repeated: Mapping[int, set[Key]], surely: 
 
 def _keys(line: Span, page: int, top: float, usual: float) -> Iterator[Key]:
     """Yield what a line has in common with its like on other pages: its place, and its text but for the page number."""
-    place = round((line.baseline - top) / _SAME_PLACE_POINTS)
-    yield 0, place, line.text
-    number = _PAGE_NUMBER.search(line.text)
-    if number and line.size <= _LARGEST * usual:
-        yield 1, place, f"{line.text[: number.start()]}\0{int(number[0]) - page}\0{line.text[number.end() :]}"
+    place = (line.baseline - top) / _SAME_PLACE_POINTS
+    number = _PAGE_NUMBER.search(line.text) if line.size <= _LARGEST * usual else None
+    for near in (2 * math.floor(place), 2 * math.floor(place + 0.5) + 1):  # what is near shares one of the two
+        yield False, near, line.text
+        if number:
+            yield True, near, f"{line.text[: number.start()]}\0{int(number[0]) - page}\0{line.text[number.end() :]}"
 
 
 def _is_page_number(keys: Iterable[Key]) -> bool:

@@ -265,14 +265,11 @@ class _Writer:
             return True
         if is_hyphened(before.text):
             return False
-        if not block.prose and width_in_letters(before.text) < _SHORT_LINE:
-            return True
-        ends_sentence = bool(_SENTENCE_END.search(before.text))
+        full, ends_sentence = self._is_full(before, line, block), bool(_SENTENCE_END.search(before.text))
+        short = not block.prose and width_in_letters(before.text) < _SHORT_LINE
         if line.text[0].islower() and not ends_sentence:
-            return False
-        if not block.prose and (ends_sentence or _is_centred(before, line)):
-            return True
-        return not self._is_full(before, line, block)
+            return short and not full
+        return not full or short or (not block.prose and (ends_sentence or _is_centred(before, line)))
 
 
 def _is_centred(a: _Line, b: _Line) -> bool:

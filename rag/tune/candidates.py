@@ -62,6 +62,7 @@ def chunk_axes(limit: int) -> tuple[Axis, ...]:
     """
     return (
         Axis("chunk", "size", (*(size for size in (100, 150, 200) if size < limit), limit)),
+        Axis("chunk", "overlap", (0, 40)),
         Axis("chunk", "prefix", (True, False)),
     )
 

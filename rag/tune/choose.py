@@ -58,9 +58,9 @@ class Outcome:
             return f"Nothing was better than the default on {self.questions - n} questions; it stays."
         if self.is_gain:
             return f"The gain is there on {n} held-out questions too: {size}."
-        needed = (
-            f" About {2 * one.needed:,} questions, half of them held out, would be needed to show a gain of that size."
-        )
+        if one.is_shown:
+            return f"What was best on the other half is worse on {n} held-out questions: {size}; the default stays."
+        needed = f" About {2 * one.needed:,} questions, half of them held out, would show a gain of that size."
         return f"No difference shown with {n} held-out questions: {size}; the default stays." + (
             needed if one.value > 0 else ""
         )

@@ -129,6 +129,7 @@ def permitted(roster: Roster, share: float) -> Ids | None:
 
 def searched(data: Path) -> dict[str, Any]:
     """Open a built collection and search it; return milliseconds, recall and MiB."""
+    command.keep_threads_quiet()
     questions = [row["text"] for row in map(json.loads, (data_dir() / "python_faq" / "queries.jsonl").open())]
     with Workspace(load(data_dir=data, environment={})) as workspace:
         store, settings = workspace.store, workspace.settings.retrieval
@@ -196,9 +197,7 @@ def main(
     """Measure search latency, recall with permission filters, and memory."""
     with (
         tempfile.TemporaryDirectory() as scratch,
-        ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=command.keep_threads_quiet
-        ) as fresh,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh,
     ):
         data = data_path or Path(scratch)
         fresh.submit(fill, data, chunks, sample).result()

@@ -23,7 +23,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize("command", ["models.fetch", "rag.ingest", "rag.ask", "rag.serve"])
+@pytest.mark.parametrize("command", ["models.fetch", "rag.ingest", "rag.ask", "rag.serve", "rag.evaluate", "rag.tune"])
 def test_help_explains_the_command_without_importing_torch(command: str) -> None:
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", command, "--help"],

@@ -144,6 +144,7 @@ def test_questions_are_measured_by_the_place_of_their_evidence(workspace: Worksp
     assert source == "badges.md"
     assert "costs five pounds" in text[start:end]
     assert [warning[:2] for warning in measured.warnings] == ["2 ", "1 ", "1 "]
+    assert "for example in gone.md: 'nobody'." in measured.warnings[1]
 
 
 def test_questions_about_a_collection_that_is_not_there_are_refused(workspace: Workspace) -> None:

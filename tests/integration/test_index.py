@@ -141,6 +141,16 @@ def test_index_follows_every_change(shelf: Shelf) -> None:
         assert held.roster.documents.tolist() == stored.documents.tolist()
 
 
+def test_snapshot_never_finds_what_came_later(shelf: Shelf) -> None:
+    index = shelf.index()
+    before = index.current()
+    everything = before.allowed(None)
+    shelf.put("new.md", "The canteen serves soup on Fridays.")
+    assert shelf.sources(nearest(index, "soup on Fridays"))[0] == "new.md"
+    rows, _ = before.nearest(EMBEDDER.embed_query("soup on Fridays"), 10, everything)
+    assert sorted(rows.tolist()) == before.roster.chunks.tolist()
+
+
 def test_index_forgets_at_opening_what_was_deleted_while_it_was_closed(shelf: Shelf) -> None:
     shelf.index().close()
     gone, *_ = [row.id for row in shelf.store.documents.documents(shelf.info.id) if row.source == "badge.md"]

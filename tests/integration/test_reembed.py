@@ -123,6 +123,28 @@ def test_collection_opened_before_the_switch_goes_on_behind_it(workspace: Worksp
     assert "late.md" in {row.source for row in check_is_whole(workspace, NEW).documents()}
 
 
+def test_search_finds_the_same_before_during_and_after_the_switch(workspace: Workspace) -> None:
+    done = threading.Event()
+    found: list[list[str]] = []
+
+    def search() -> None:
+        while not done.is_set():
+            found.append([hit.source for hit in workspace.collection("rules").search("code word word7", 3)][:1])
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for embedder in (NEW, OLD, NEW):
+        workspace.models._embedder = embedder
+        workspace.models._embedders[embedder.weights_hash] = embedder
+        workspace.reembed("rules")
+    done.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) > 10
+    assert all(sources == ["07.md"] for sources in found)
+
+
 def test_reembed_goes_on_where_it_was_interrupted(workspace: Workspace, settings: Settings) -> None:
     def interrupt(report: Report) -> None:
         if report.documents:

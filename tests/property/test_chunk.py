@@ -41,14 +41,21 @@ tables = st.integers(1, 5).flatmap(
 def check(document: Document, size: int, extra: int) -> list[Chunk]:
     text = document.text
     chunks = split(document, token_starts, size=size, limit=size + extra)
-    assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
+    overlapping = split(document, token_starts, size=size, limit=size + extra, overlap=size // 3)
+    for some in (chunks, overlapping):
+        check_slices(text, some, size)
     assert all(one.end <= other.start for one, other in pairwise(chunks))
+    assert all(one.start < other.start and one.end < other.end for one, other in pairwise(overlapping))
+    return chunks
+
+
+def check_slices(text: str, chunks: list[Chunk], size: int) -> None:
+    assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
     covered = {position for chunk in chunks for position in range(chunk.start, chunk.end)}
     assert all(position in covered for position, character in enumerate(text) if not character.isspace())
     assert all(len(token_starts(chunk.read_text)) <= size for chunk in chunks)
     assert all(len(token_starts(chunk.table_header)) <= size // 2 for chunk in chunks)
     assert all(text.find(chunk.table_header, 0, chunk.start) >= 0 for chunk in chunks if chunk.table_header)
-    return chunks
 
 
 @settings(deadline=None, max_examples=400)

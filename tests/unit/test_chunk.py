@@ -1,5 +1,7 @@
 """Chunks follow the document's structure and keep to the embedder's limit."""
 
+from itertools import pairwise
+
 import pytest
 
 from rag.chunk import split
@@ -250,3 +252,31 @@ def test_read_text_has_the_table_header_above_the_slice() -> None:
     assert chunk.read_text == "| a |\n| --- |\n| 1 |"
     assert chunk.searched_text("Title") == f"Title > Parts\n{chunk.read_text}"
     assert chunk.searched_text("Title", prefix=False) == chunk.read_text
+
+
+def test_overlap_repeats_whole_sentences_of_the_chunk_before_within_a_section() -> None:
+    body = " ".join(f"This is sentence number {number} of the section." for number in range(20))
+    text, headings = sections((1, "One", body), (1, "Two", body))
+    document = Document("a.md", text, "a", headings=headings)
+    chunks = split(document, token_starts, size=50, limit=100, overlap=12)
+    assert all(count(chunk.text) <= 50 for chunk in chunks)
+    for before, chunk in pairwise(chunks):
+        shared = text[chunk.start : before.end]
+        if chunk.headings == before.headings:
+            assert shared.startswith("This is sentence")
+            assert shared.endswith("of the section.")
+            assert count(shared) <= 12
+        else:
+            assert shared == ""
+
+
+def test_overlap_is_nothing_where_the_sentence_before_is_too_long() -> None:
+    text = "word " * 40 + ". " + "other " * 40 + "."
+    chunks = split(Document("a.txt", text, "a"), token_starts, size=50, limit=60, overlap=10)
+    assert all(one.end <= other.start for one, other in pairwise(chunks))
+
+
+def test_overlap_does_not_reach_above_a_repeated_table_header() -> None:
+    chunks = split(Document("a.md", table(40), "a"), token_starts, size=60, limit=100, overlap=20)
+    assert all(one.end <= other.start for one, other in pairwise(chunks))
+    assert any(chunk.table_header for chunk in chunks)

@@ -6,6 +6,7 @@ import pytest
 
 from models.base import ConfigError
 from rag.config import load
+from rag.serve import _watched
 
 
 def write(path: Path, text: str) -> Path:
@@ -64,3 +65,29 @@ def test_load_refuses_an_unknown_variable() -> None:
 
 def test_load_makes_the_data_directory_absolute() -> None:
     assert load(None, {}, data_dir=Path("here")).data_dir.is_absolute()
+
+
+def test_load_reads_watched_folders(tmp_path: Path) -> None:
+    text = "watch:\n  - folder: ~/handbook\n    exclude: ['drafts/']\n  - {folder: /srv/b, collection: b}\n"
+    first, second = load(write(tmp_path / "s.yaml", text), {}).watch
+    assert (first.folder, first.collection, first.exclude) == (Path("~/handbook").expanduser(), None, ["drafts/"])
+    assert (second.folder, second.collection, second.include) == (Path("/srv/b"), "b", [])
+
+
+def test_load_refuses_a_watched_folder_with_a_pattern_that_means_nothing(tmp_path: Path) -> None:
+    file = write(tmp_path / "s.yaml", "watch:\n  - folder: /srv/a\n    include: ['']\n")
+    with pytest.raises(ConfigError, match=r"line 2.*'' is no pattern for files"):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "watched"),
+    [
+        ("/srv/a", {"folder": "/srv/a"}),
+        ("/srv/a=handbook", {"folder": "/srv/a", "collection": "handbook"}),
+        ("/srv/a=b=c", {"folder": "/srv/a=b", "collection": "c"}),
+        ("/srv/year=2024/Notes", {"folder": "/srv/year=2024/Notes"}),
+    ],
+)
+def test_watch_option_takes_a_folder_and_a_collection(text: str, watched: dict[str, str]) -> None:
+    assert _watched(text) == watched

@@ -77,13 +77,21 @@ def test_quote_is_found_across_a_line_break_and_wherever_it_stands() -> None:
     asked = question(("badges.md", "A lost badge"), ("badges.md", "badge"), ("badges.md", ""))
     targets, lost = locate([asked], DOCUMENTS.get)
     assert [target.spans for target in targets["q1"]] == [(place("A lost\nbadge"),), (place("badge"),), None]
-    assert lost == 0
+    assert lost == []
+
+
+def test_only_the_words_of_a_quote_count() -> None:
+    text = "| Kettle Bay | *Wall* of the churchyard | 2 |\n| Kettle Bay | none | 25 |"
+    asked = question(("t.md", "Kettle Bay Wall of the churchyard 2"), ("t.md", "Kettle Bay none 2"), ("t.md", "| - |"))
+    targets, lost = locate([asked], {"t.md": text}.get)
+    assert [target.spans for target in targets["q1"]] == [((2, text.index(" |\n")),), (), ()]
+    assert len(lost) == 2
 
 
 def test_lost_places_are_counted_and_count_as_missed() -> None:
     asked = question(("badges.md", "Badges are red."), ("badges.md", "Badges are green."), ("gone.md", ""))
     targets, lost = locate([asked], DOCUMENTS.get)
-    assert lost == 2
+    assert lost == [Evidence("badges.md", "Badges are green."), Evidence("gone.md", "")]
     ranking, judgements = rank_passages([hit("badges.md", *place("Badges are red."))], targets["q1"])
     assert ranking == [("badges.md:0-15", 1.0)]
     assert judgements == {"badges.md:0-15": 1, "missed 1": 1, "missed 2": 1}

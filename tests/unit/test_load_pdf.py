@@ -164,6 +164,19 @@ def test_pdf_that_is_damaged_is_refused(data: bytes) -> None:
         read(data, "a.pdf")
 
 
+def test_pdf_with_damaged_pages_only_is_refused() -> None:
+    data = make_pdf(lines("One."), lines("Two.")).replace(b"/Type /Page ", b"/Type /Pagf ")
+    with pytest.raises(InputError, match="is damaged on pages 1-2, which could not be read"):
+        read(data, "a.pdf")
+
+
+def test_pdf_with_a_damaged_page_keeps_the_others() -> None:
+    data = make_pdf(lines("One."), lines("Two.")).replace(b"/Type /Page ", b"/Type /Pagf ", 1)
+    extracted = read(data, "a.pdf")
+    assert (extracted.text, extracted.page_starts) == ("Two.", (0, 0))
+    assert extracted.warnings == ("is damaged on page 1, which could not be read.",)
+
+
 def test_pdf_whose_page_tree_goes_in_circles_is_no_trap() -> None:
     data = make_pdf(lines("Text.")).replace(b"/Kids [10 0 R] /Count 1", b"/Kids [2 0 R]  /Count 9")
     with pytest.raises(InputError, match=r"holds no text|is damaged"):

@@ -206,3 +206,15 @@ def test_layout_reads_words_once_that_were_drawn_twice() -> None:
         write(canvas, 72.4, 700, "Bold by drawing twice")
 
     assert text_of(draw) == "Bold by drawing twice"
+
+
+def test_layout_keeps_numbered_headings_at_the_top_of_pages() -> None:
+    def page(number: int) -> Draw:
+        def draw(canvas: Canvas) -> None:
+            write(canvas, 72, 740, f"Lesson {number}", size=16)
+            write(canvas, 72, 650, *(LEFT if number % 2 else RIGHT))
+
+        return draw
+
+    found = text_of(*map(page, range(1, 6)))
+    assert [f"Lesson {number}" in found for number in range(1, 6)] == [True] * 5

@@ -103,6 +103,17 @@ def test_pictures_of_nothing_hold_no_text() -> None:
 
 
 @needs_tesseract
+def test_scan_that_makes_no_sense_is_not_taken_for_text() -> None:
+    def mirrored(canvas: Canvas) -> None:
+        canvas.translate(WIDTH, 0)
+        canvas.scale(-1, 1)
+        canvas.drawImage(picture_of(LETTER), 0, 0, WIDTH, HEIGHT)
+
+    with pytest.raises(InputError, match="shows text in pictures on page 1 that could not be made out"):
+        read(drawn(mirrored), "a.pdf")
+
+
+@needs_tesseract
 @posix
 def test_recognition_stops_in_time_and_says_what_it_did_not_read() -> None:
     data = scanned(*[LETTER] * 40)

@@ -93,6 +93,17 @@ command.run(work)
 """
 
 
+def test_command_keeps_numpy_to_one_thread_and_lets_openmp_sleep() -> None:
+    done = run(
+        "import numpy, threadpoolctl\n"
+        "def work():\n"
+        "    print({pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'})\n"
+        "    print(os.environ['OMP_WAIT_POLICY'])\n"
+        "command.run(work)"
+    )
+    assert done.stdout in ("{1}\nPASSIVE\n", "set()\nPASSIVE\n")  # macOS brings a BLAS that knows no such limit
+
+
 def test_command_logs_what_is_ours_to_standard_error() -> None:
     done = run(LOG, HOMEGROUND_LOG_LEVEL="info")
     assert (done.stdout, done.stderr) == ("", "INFO rag.x: seen\n")

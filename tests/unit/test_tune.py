@@ -89,6 +89,21 @@ def test_choice_is_not_kept_when_the_gain_may_be_luck() -> None:
     assert "No difference shown with 20 held-out questions" in outcome.conclusion()
 
 
+def test_choice_that_is_worse_on_held_out_questions_is_called_so() -> None:
+    tuning, _ = halve(questions(40))
+    chosen = {question.id for question in tuning}
+
+    def attempt(candidate: Candidate, asked: Sequence[Question]) -> Trial:
+        other = candidate.retrieval.smoothing == 0
+        values = {one.id: 0.5 + other * (0.1 if one.id in chosen else -0.1) for one in asked}
+        results = [Result(name, name, dict.fromkeys(NAMES, value), [], 0.001) for name, value in values.items()]
+        return Trial(candidate, results, 10, 1.0)
+
+    outcome = choose(DEFAULT, AXES, questions(40), attempt)
+    assert not outcome.is_gain
+    assert outcome.conclusion().startswith("What was best on the other half is worse on 20 held-out questions: -0.100")
+
+
 def test_too_few_questions_conclude_nothing_however_large_the_gain() -> None:
     outcome = choose(DEFAULT, AXES, questions(19), attempts(0.5))  # type: ignore[arg-type]
     assert outcome.held_out.differences["ndcg@10"].is_shown
