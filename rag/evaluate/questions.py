@@ -212,7 +212,7 @@ def _target(evidence: Evidence, text: str | None) -> Target:
         return Target(evidence.source, None)
     words = re.findall(r"\w+", evidence.quote)
     # Only words count: a line may break elsewhere than in the quote, and a table of a PDF be laid out in another way.
-    found = re.finditer(r"\b" + r"\W+".join(words) + r"\b", text) if words else ()
+    found = re.finditer(r"\W+".join(words), text) if words else ()
     return Target(evidence.source, tuple(match.span() for match in found))
 
 

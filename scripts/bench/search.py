@@ -143,7 +143,7 @@ def searched(data: Path) -> dict[str, Any]:
             for place, documents in enumerate(filters):
                 started = time.perf_counter(), time.process_time()
                 scored = search(question, query, K, store=store, index=index, settings=settings, documents=documents)
-                store.passages.hits(scored, "bench")
+                store.passages.hits(scored[:K], "bench")
                 times[number, place] = np.subtract((time.perf_counter(), time.process_time()), started)
         after = resident_mib(os.getpid())
         now = index.current()
