@@ -170,7 +170,7 @@ _ASKED = (
         "When is unlabelled food cleared out?",
     ),
 )
-"""Without these examples a model of 135M answered the instruction instead of asking, for 13 of 14 passages."""
+"""Of 14 passages, a model of 135M asked about 5 without examples (in other wordings none), with them about all."""
 
 
 def asking(passage: Passage) -> tuple[Message, ...]:
