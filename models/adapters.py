@@ -14,7 +14,8 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ MANIFEST = "manifest.json"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
+REPORT = "report.html"
 DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Adapter:
         scores: ``before`` and ``after`` by metric.
         trained_with_context: True when the examples held retrieved passages.
         gate_passed: whether the checks after training let it through.
+        accepted: whether somebody let it through in spite of them.
         licence: SPDX identifier, or ``unknown``.
         files: SHA-256 of the PEFT files, by name.
     """
@@ -75,6 +78,12 @@ class Adapter:
     gate_passed: bool
     licence: str
     files: Mapping[str, Sha256]
+    accepted: bool = False
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether requests may ask for it."""
+        return self.gate_passed or self.accepted
 
 
 _SCHEMA = TypeAdapter(Adapter)
@@ -124,8 +133,15 @@ def write_manifest(
         "files": {name: _sha256(directory / name) for name in FILES},
     }
     adapter = _validate(directory, content)
-    (directory / MANIFEST).write_bytes(_SCHEMA.dump_json(adapter, indent=2, exclude=_NOT_IN_THE_FILE) + b"\n")
+    _write(adapter)
     return adapter
+
+
+def accept(adapter: Adapter) -> Adapter:
+    """Let an adapter be offered although it did not pass its gate; return it as it is now."""
+    accepted = replace(adapter, accepted=True)
+    _write(accepted)
+    return accepted
 
 
 def read(directory: Path) -> Adapter:
@@ -206,14 +222,41 @@ def installed(base: Model | None = None) -> list[Adapter]:
     """
     found = []
     for directory in _directories().values():
-        try:
-            adapter = read(directory)
-        except ModelError as error:
-            log.warning("%s", error)
+        adapter = _read_once(directory, (directory / MANIFEST).stat().st_mtime_ns)
+        if adapter is None:
             continue
         if base is None or adapter.base_weights_hash == base.weights_hash:
             found.append(adapter)
     return found
+
+
+def offered(base: Model) -> list[Adapter]:
+    """Return the adapters that requests to a model may ask for: made for its weights, and let through."""
+    return [adapter for adapter in installed(base) if adapter.is_offered]
+
+
+def not_offered(name: str, generator: str, known: Sequence[str]) -> ModelError:
+    """
+    Return the error for an adapter that a request may not ask for, with the reason where there is one.
+
+    Args:
+        name: what was asked for.
+        generator: the model that would have to use it.
+        known: what may be asked for.
+    """
+    reason = ""
+    if name in _directories():
+        adapter = read(_directories()[name])
+        if not adapter.is_offered:
+            reason = (
+                f" It did not pass the checks after its training: read {adapter.directory / REPORT}; "
+                f"`python -m finetune.adapters accept {name}` offers it all the same."
+            )
+        else:
+            reason = f" It was made for {adapter.base!r} with weights {adapter.base_weights_hash[:12]}."
+    return ModelError(
+        f"no adapter {name!r} is offered for {generator!r}; offered: {', '.join(known) or 'none'}.{reason}"
+    )
 
 
 def locate(name: str) -> Adapter:
@@ -238,6 +281,23 @@ def _directories() -> dict[str, Path]:
         return {}
     children = sorted(adapters_dir().iterdir())
     return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
+
+
+@lru_cache(maxsize=1024)
+def _read_once(directory: Path, changed_ns: int) -> Adapter | None:
+    """Read a manifest, or say once why it cannot be read; again only after it has changed."""
+    try:
+        return read(directory)
+    except ModelError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _write(adapter: Adapter) -> None:
+    path = adapter.directory / MANIFEST
+    beside = path.with_suffix(".tmp")
+    beside.write_bytes(_SCHEMA.dump_json(adapter, indent=2, exclude=_NOT_IN_THE_FILE) + b"\n")
+    os.replace(beside, path)
 
 
 def _validate(directory: Path, content: object) -> Adapter:

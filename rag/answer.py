@@ -14,7 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from models import base
-from models.base import Message, ModelError, SamplingParams
+from models.adapters import not_offered
+from models.base import Message, SamplingParams
 from models.prompt import REFUSAL, Fitted, Passage, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
@@ -117,8 +118,7 @@ def abstains(text: str) -> bool:
 def _require_adapter(name: str | None, generator: base.Generator) -> None:
     """Refuse an unknown adapter even where the model is not asked."""
     if name is not None and name not in generator.adapters:
-        known = ", ".join(generator.adapters) or "none"
-        raise ModelError(f"no adapter {name!r} is loaded for {generator.name!r}; loaded: {known}.")
+        raise not_offered(name, generator.name, generator.adapters)
 
 
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:

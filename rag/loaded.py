@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 
 from models import adapters
 from models.base import Embedder, Generator, ModelError, Reranker
@@ -147,6 +148,6 @@ class LoadedModels:
         model = locate(self._settings.generator, "generator")
         from models.generator import TransformersGenerator  # torch is imported here, not at start
 
-        generator = TransformersGenerator(model, device=self._device, adapters=adapters.installed(base=model))
+        generator = TransformersGenerator(model, self._device, partial(adapters.offered, model))
         logger.info("generator %s loaded, %.2f s", generator.name, time.perf_counter() - started)
         return generator

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from models.adapters import WEIGHTS, Adapter, write_manifest
-from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream, Vectors
+from models.adapters import WEIGHTS, Adapter, not_offered, write_manifest
+from models.base import FinishReason, InputError, Message, SamplingParams, Token, TokenStream, Vectors
 from models.decoding import StopStrings
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
@@ -127,7 +127,7 @@ class ScriptedGenerator:
     def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
         """Yield the next reply's words, each with the space behind it."""
         if adapter is not None and adapter not in self.adapters:
-            raise ModelError(f"no adapter {adapter!r} is loaded for {self.name!r}; loaded: {', '.join(self.adapters)}.")
+            raise not_offered(adapter, self.name, self.adapters)
         room = self.context_length - self.count_tokens(messages)
         if room < 1:
             raise InputError(f"the prompt has {self.count_tokens(messages)} tokens of {self.context_length}.")

@@ -87,7 +87,7 @@ def test_scripted_generator_records_what_it_was_asked() -> None:
 
 def test_scripted_generator_refuses_what_the_real_one_refuses() -> None:
     generator = ScriptedGenerator(["yes"], adapters=("style",), context_length=6)
-    with pytest.raises(ModelError, match="no adapter 'other' is loaded for 'scripted'; loaded: style"):
+    with pytest.raises(ModelError, match="no adapter 'other' is offered for 'scripted'; offered: style"):
         generator.stream(_ASK, SamplingParams(), "other")
     with pytest.raises(InputError, match="has 8 tokens of 6"):
         generator.stream([*_ASK, Message("user", "")], SamplingParams())

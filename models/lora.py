@@ -1,0 +1,134 @@
+"""The LoRA adapters resident in a network: verified and inserted once, then switched from request to request."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peft import LoraConfig, LoraModel, set_peft_model_state_dict
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+
+from models.adapters import CONFIG, WEIGHTS, Adapter
+from models.base import ModelError
+
+MAX_RESIDENT = 16
+"""More adapters than this make the one used longest ago give up its place; one of rank 16 on 135M takes 20 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Resident:
+    """An adapter in the network: the name that PEFT knows it by, and the digests of its files."""
+
+    key: str
+    files: tuple[str, str]
+
+
+class ResidentAdapters:
+    """
+    Adapters by name, any of them or none active; for one thread at a time.
+
+    Args:
+        network: what they change.
+        verify: raises a ModelError for an adapter that does not belong to the network; called before it is read.
+    """
+
+    def __init__(self, network: PreTrainedModel, verify: Callable[[Adapter], None]) -> None:
+        self._network = network
+        self._verify = verify
+        self._lora: LoraModel | None = None
+        self._resident: dict[str, _Resident] = {}  # the one used longest ago first
+        self._active: str | None = None
+        self._inserted = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the resident adapters, sorted."""
+        return tuple(sorted(self._resident))
+
+    def activate(self, adapter: Adapter | None) -> None:
+        """
+        Make the network compute with an adapter, or as the base model.
+
+        An adapter that is not resident, or whose files are not those that are resident, is verified and read first.
+
+        Raises:
+            ModelError: it does not fit, is damaged, or could change more than a plain LoRA does; the base model is
+                active then.
+        """
+        if adapter is None:
+            self._switch(None)
+            return
+        files = adapter.files[CONFIG], adapter.files[WEIGHTS]
+        known = self._resident.pop(adapter.name, None)
+        if known is not None and known.files != files:
+            self._remove(known)
+            known = None
+        if known is None:
+            self._verify(adapter)
+            known = _Resident(self._insert(adapter, _settings(adapter)), files)
+            while len(self._resident) >= MAX_RESIDENT:
+                self._remove(self._resident.pop(next(iter(self._resident))))
+        self._resident[adapter.name] = known
+        self._switch(known.key)
+
+    def _switch(self, key: str | None) -> None:
+        if self._lora is None or key == self._active:
+            return
+        if key is None:
+            self._lora.disable_adapter_layers()
+        else:
+            self._lora.set_adapter(key, inference_mode=True)
+            if self._active is None:
+                self._lora.enable_adapter_layers()
+        self._active = key
+
+    def _remove(self, resident: _Resident) -> None:
+        self._switch(None)
+        if self._lora is not None:
+            self._lora.delete_adapter(resident.key)
+            self._lora.disable_adapter_layers()  # deleting activates another one
+
+    def _insert(self, adapter: Adapter, config: LoraConfig) -> str:
+        """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
+        # PEFT makes module names of adapter names, and those may not hold a dot, nor be called "keys".
+        key = f"adapter{self._inserted}"
+        self._inserted += 1
+        weights = load_file(adapter.directory / WEIGHTS)
+        try:
+            if self._lora is None:
+                self._lora = LoraModel(self._network, config, key, low_cpu_mem_usage=True)
+            else:
+                self._lora.peft_config[key] = config
+                self._lora.inject_adapter(self._network, key, low_cpu_mem_usage=True)
+            result = set_peft_model_state_dict(self._network, weights, key, low_cpu_mem_usage=True)
+        except (ValueError, RuntimeError) as error:
+            reason = textwrap.shorten(str(error), 300)
+            raise ModelError(f"the adapter {adapter.name!r} does not fit: {reason}") from error
+        finally:
+            if self._lora is not None:
+                self._lora.disable_adapter_layers()
+                self._active = None
+        strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if f".{key}." in name)]
+        if strangers:
+            raise ModelError(
+                f"the adapter {adapter.name!r} does not fit: {len(strangers)} weights are missing or have no place, "
+                f"for example {strangers[0]}; its adapter_config.json describes other weights."
+            )
+        return key
+
+
+def _settings(adapter: Adapter) -> LoraConfig:
+    """Read the adapter's settings; refuse what would change the base model itself, or have no effect here."""
+    config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
+    settings = {"bias": config.bias, "init_lora_weights": config.init_lora_weights}
+    if config.bias != "none" or config.init_lora_weights not in (True, False, "gaussian"):
+        raise ModelError(
+            f"the adapter {adapter.name!r} has {settings}, which changes the base model's own weights; "
+            "expected bias='none' and init_lora_weights=True."
+        )
+    if config.alora_invocation_tokens:
+        raise ModelError(f"the adapter {adapter.name!r} is an activated LoRA; expected one that is always on.")
+    config.inference_mode = True
+    return config
