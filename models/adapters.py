@@ -7,19 +7,15 @@ worse. So all of it is written down when training ends, and compared before an a
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-import platformdirs
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from models import vetting
@@ -32,9 +28,6 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
 REPORT = "report.html"
-DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,92 +198,6 @@ def verify(
             f"The adapter {adapter.name!r} does not fit: {'; '.join(problems)}. Train it again with "
             "`python -m finetune.train`, or choose the model that it was made for."
         )
-
-
-def adapters_dir() -> Path:
-    """Return where adapters are kept: ``$HOMEGROUND_ADAPTERS_DIR``, else the platform's user data directory."""
-    override = os.environ.get(DIRECTORY_VARIABLE)
-    return Path(override).expanduser() if override else platformdirs.user_data_path("homeground") / "adapters"
-
-
-def installed(base: Model | None = None) -> list[Adapter]:
-    """
-    Return the adapters in :func:`adapters_dir`, sorted by name; unreadable ones are logged and left out.
-
-    Args:
-        base: only those that were trained on this model's weights.
-    """
-    found = []
-    for directory in _directories().values():
-        adapter = _read_once(directory, (directory / MANIFEST).stat().st_mtime_ns)
-        if adapter is None:
-            continue
-        if base is None or adapter.base_weights_hash == base.weights_hash:
-            found.append(adapter)
-    return found
-
-
-def offered(base: Model) -> list[Adapter]:
-    """Return the adapters that requests to a model may ask for: made for its weights, and let through."""
-    return [adapter for adapter in installed(base) if adapter.is_offered]
-
-
-def not_offered(name: str, generator: str, known: Sequence[str]) -> ModelError:
-    """
-    Return the error for an adapter that a request may not ask for, with the reason where there is one.
-
-    Args:
-        name: what was asked for.
-        generator: the model that would have to use it.
-        known: what may be asked for.
-    """
-    reason = ""
-    if name in _directories():
-        adapter = read(_directories()[name])
-        if not adapter.is_offered:
-            reason = (
-                f" It did not pass the checks after its training: read {adapter.directory / REPORT}; "
-                f"`python -m finetune.adapters accept {name}` offers it all the same."
-            )
-        else:
-            reason = f" It was made for {adapter.base!r} with weights {adapter.base_weights_hash[:12]}."
-    return ModelError(
-        f"no adapter {name!r} is offered for {generator!r}; offered: {', '.join(known) or 'none'}.{reason}"
-    )
-
-
-def locate(name: str) -> Adapter:
-    """
-    Return the adapter of this name.
-
-    Raises:
-        ModelError: there is none, or its manifest cannot be used.
-    """
-    known = _directories()
-    if name in known:
-        return read(known[name])
-    closest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:3]
-    hint = (
-        f"Closest: {', '.join(closest)}." if closest else "Train one with `python -m finetune.train --config CONFIG`."
-    )
-    raise ModelError(f"There is no adapter named {name!r} in {adapters_dir()}. {hint}")
-
-
-def _directories() -> dict[str, Path]:
-    if not adapters_dir().is_dir():
-        return {}
-    children = sorted(adapters_dir().iterdir())
-    return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
-
-
-@lru_cache(maxsize=1024)
-def _read_once(directory: Path, changed_ns: int) -> Adapter | None:
-    """Read a manifest, or say once why it cannot be read; again only after it has changed."""
-    try:
-        return read(directory)
-    except ModelError as error:
-        log.warning("%s", error)
-        return None
 
 
 def _write(adapter: Adapter) -> None:

@@ -6,12 +6,14 @@ Flags and environment variables are laid over the file by the caller; a problem 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from models.base import ConfigError
 
@@ -28,15 +30,25 @@ def read(kind: type[Parsed], path: Path | None = None, **overrides: Any) -> Pars
         path: a YAML file; None reads none.
         overrides: values that win over the file; None means not given. A mapping overrides field by field.
 
+    Validators find the file's folder in ``info.context["folder"]``, for paths that are meant relative to it.
+
     Raises:
         ConfigError: the file is missing, is not YAML, or any value is wrong; the message lists every problem.
     """
-    values, lines = _parse(path) if path else ({}, {})
-    merged = merge(values, {name: value for name, value in overrides.items() if value is not None})
+    file = _parse(path) if path else _File({}, {}, [])
+    merged = merge(file.values, {name: value for name, value in overrides.items() if value is not None})
+    problems = [f"{path}, {problem}" for problem in file.repeated]
     try:
-        return kind.model_validate(merged)
+        parsed = kind.model_validate(merged, context={"folder": path.absolute().parent if path else Path.cwd()})
     except ValidationError as error:
-        raise ConfigError(_describe(error, path, lines)) from error
+        raise ConfigError(_together([*problems, *_describe(error, kind, path, file.lines)])) from error
+    if problems:
+        raise ConfigError(_together(problems))
+    return parsed
+
+
+def _together(problems: Sequence[str]) -> str:
+    return problems[0] if len(problems) == 1 else "\n  ".join([f"{len(problems)} settings are wrong:", *problems])
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +60,15 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
+class _File(NamedTuple):
+    """A settings file: its values, the line of each, and what is wrong although it is valid YAML."""
+
+    values: dict[str, Any]
+    lines: Mapping[Location, int]
+    repeated: list[str]
+
+
+def _parse(path: Path) -> _File:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -59,10 +79,18 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if root is None or values is None:
-        return {}, {}
+        return _File({}, {}, [])
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold `name: value` pairs, but holds a {type(values).__name__}.")
-    return values, dict(_lines(root, ()))
+    places = _lines(root, ())
+    first: dict[Location, int] = {}
+    repeated = []
+    for location, line in places:
+        if location in first:
+            name = ".".join(map(str, location))
+            repeated.append(f"line {line}: {name}: set a second time, first in line {first[location]}")
+        first.setdefault(location, line)
+    return _File(values, dict(places), repeated)
 
 
 def _lines(node: yaml.Node, location: Location) -> Sequence[tuple[Location, int]]:
@@ -81,13 +109,44 @@ def _lines(node: yaml.Node, location: Location) -> Sequence[tuple[Location, int]
     return found
 
 
-def _describe(error: ValidationError, path: Path | None, lines: Mapping[Location, int]) -> str:
-    problems = []
+def _describe(
+    error: ValidationError, kind: type[BaseModel], path: Path | None, lines: Mapping[Location, int]
+) -> list[str]:
+    """Return a sentence for each problem, in the order of the file's lines."""
+    problems: list[tuple[int, str]] = []
     for problem in error.errors(include_url=False):
         location = problem["loc"]
         line = next((lines[location[:end]] for end in range(len(location), 0, -1) if location[:end] in lines), None)
         place = f"{path}, line {line}: " if line is not None else ""
-        name = ".".join(str(part) for part in location) or "settings"
-        reason = "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"]
-        problems.append(f"{place}{name}: {reason}")
-    return "; ".join(problems)
+        name = _setting(kind, location) or "settings"
+        reason = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            closest = difflib.get_close_matches(str(location[-1]), _names(kind, location[:-1]), n=1)
+            reason = f"unknown setting; did you mean {closest[0]!r}?" if closest else "unknown setting"
+        problems.append((line or 0, f"{place}{name}: {reason}"))
+    return [text for _, text in sorted(problems, key=lambda pair: pair[0])]
+
+
+def _setting(kind: type[BaseModel], location: Location) -> str:
+    """Return the name that a file gives a setting; a missing one is reported by the name in the code."""
+    parts = []
+    for number, part in enumerate(location):
+        field = _at(kind, location[:number]).get(str(part))
+        parts.append(str((field and field.alias) or part))
+    return ".".join(parts)
+
+
+def _names(kind: type[BaseModel], location: Location) -> list[str]:
+    """List the settings that there are at a place."""
+    return [field.alias or name for name, field in _at(kind, location).items()]
+
+
+def _at(kind: type[BaseModel], location: Location) -> Mapping[str, FieldInfo]:
+    """Return the fields at a place, by their names in the code; none where there is no section."""
+    for part in location:
+        field = kind.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return {}
+        kind = inner
+    return kind.model_fields

@@ -20,6 +20,7 @@ import torch
 from transformers import Cache
 
 from models import adapters as adapter_files
+from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
@@ -110,7 +111,7 @@ class TransformersGenerator:
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
         if name not in offered:
-            raise adapter_files.not_offered(name, self.name, sorted(offered))
+            raise not_offered(name, self.name, sorted(offered))
         return offered[name]
 
     def _verify(self, adapter: Adapter) -> None:

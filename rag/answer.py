@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from models import base
-from models.adapters import not_offered
+from models.adapter_store import not_offered
 from models.base import Message, SamplingParams
 from models.prompt import REFUSAL, Fitted, Passage, fit, fit_plain
 from rag.citations import MarkerFilter, cite

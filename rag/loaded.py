@@ -7,7 +7,7 @@ import threading
 import time
 from functools import partial
 
-from models import adapters
+from models import adapter_store
 from models.base import Embedder, Generator, ModelError, Reranker
 from models.store import Model, installed, locate
 from rag.config import Settings
@@ -148,6 +148,6 @@ class LoadedModels:
         model = locate(self._settings.generator, "generator")
         from models.generator import TransformersGenerator  # torch is imported here, not at start
 
-        generator = TransformersGenerator(model, self._device, partial(adapters.offered, model))
+        generator = TransformersGenerator(model, self._device, partial(adapter_store.offered, model))
         logger.info("generator %s loaded, %.2f s", generator.name, time.perf_counter() - started)
         return generator

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,9 @@ from rag.types import Hit, Scored
 logger = logging.getLogger(__name__)
 
 MAX_QUESTION_CHARACTERS = 20_000
+
+_BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="nearest")
+"""Vectors are searched beside words; both searches leave Python's lock."""
 
 
 def retrieve(
@@ -130,8 +134,9 @@ def search(
     now = index.current()
     allowed = now.allowed(documents)
     depth = max(k, settings.candidates)
-    near, _ = now.nearest(query, depth, allowed)
+    nearest = _BESIDE.submit(now.nearest, query, depth, allowed)
     matching, matching_scores = now.matching(question, depth, allowed)
+    near, _ = nearest.result()
     rows = np.union1d(near, matching)
     if not len(rows):
         return []

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from models.adapters import WEIGHTS, Adapter, not_offered, write_manifest
+from models.adapter_store import not_offered
+from models.adapters import WEIGHTS, Adapter, write_manifest
 from models.base import FinishReason, InputError, Message, SamplingParams, Token, TokenStream, Vectors
 from models.decoding import StopStrings
 from models.prompt import PROMPT_FORMAT

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from models.base import StoreError
+from rag.index.allowed import Readable
 from rag.index.dense import FLAT_LIMIT, DenseIndex
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex
@@ -169,7 +170,7 @@ class CollectionIndex:
         self._take_in_vectors(roster.chunks)
         self._take_in_words(roster.chunks, removed)
         self._roster = roster
-        self._snapshot = Snapshot(self._dense, self._lexical, roster)
+        self._snapshot = Snapshot(self._dense, self._lexical, roster, Readable(roster))
         if self._rebuilding is None and (self._dense_is_due(roster.chunks) or self._lexical_is_due(roster.chunks)):
             self._rebuilding = threading.Thread(target=self._rebuild, args=(roster.chunks,), name="rebuild")
             self._rebuilding.start()

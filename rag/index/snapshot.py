@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.base import Vectors
-from rag.index.dense import DenseIndex, Mask
+from rag.index.allowed import Allowed, Readable
+from rag.index.dense import DenseIndex
 from rag.index.lexical import LexicalIndex
 from rag.store.records import Ids, Roster
 
@@ -21,15 +22,17 @@ class Snapshot:
         dense: the vectors; it may know deleted rows, and rows that came later.
         lexical: the words, of exactly the living rows.
         roster: the living rows.
+        readable: finds the rows of sets of documents among them.
     """
 
     dense: DenseIndex
     lexical: LexicalIndex
     roster: Roster
+    readable: Readable
 
-    def allowed(self, documents: Ids | None) -> Mask | None:
+    def allowed(self, documents: Ids | None) -> Allowed | None:
         """
-        Return which chunk rows a search may find, indexed by row.
+        Return which chunk rows a search may find.
 
         Args:
             documents: rows of the documents that the caller may read and the filter lets through; None for all.
@@ -37,25 +40,22 @@ class Snapshot:
         Returns:
             None when no row needs to be held back.
         """
-        chunks, owners = self.roster.chunks, self.roster.documents
-        if documents is None and len(self.dense) == len(chunks):
+        if documents is not None:
+            return self.readable.of(documents)
+        chunks = self.roster.chunks
+        if len(self.dense) == len(chunks):
             return None
         mask = np.zeros(int(chunks.max(initial=0)) + 1, dtype=np.bool_)
-        if documents is None:
-            mask[chunks] = True
-        else:
-            readable = np.zeros(int(owners.max(initial=0)) + 1, dtype=np.bool_)
-            readable[documents[documents < len(readable)]] = True
-            mask[chunks] = readable[owners]
-        return mask
+        mask[chunks] = True
+        return Allowed(mask)
 
-    def nearest(self, query: Vectors, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def nearest(self, query: Vectors, k: int, allowed: Allowed | None) -> tuple[Ids, Vectors]:
         """Return the ``k`` nearest allowed chunks and their cosine similarities, see :meth:`DenseIndex.search`."""
         rows, cosines = self.dense.search(query, k, allowed)
         ours = rows <= self.roster.chunks.max(initial=0)  # the index itself takes in what comes later
         return rows[ours], cosines[ours]
 
-    def matching(self, question: str, k: int, allowed: Mask | None) -> tuple[Ids, Vectors]:
+    def matching(self, question: str, k: int, allowed: Allowed | None) -> tuple[Ids, Vectors]:
         """Return the ``k`` allowed chunks that match best and their BM25, see :meth:`LexicalIndex.search`."""
         return self.lexical.search(question, k, allowed)
 

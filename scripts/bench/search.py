@@ -30,7 +30,7 @@ from models import command
 from models.base import Embedder, Vectors
 from rag.chunk import split
 from rag.config import load
-from rag.index.dense import Mask
+from rag.index.allowed import Allowed
 from rag.load import Parser, SourceFile
 from rag.retrieve import search
 from rag.store.records import CollectionInfo, EmbedderIdentity, Ids, Prepared, Roster
@@ -166,7 +166,7 @@ def searched(data: Path) -> dict[str, Any]:
         }
 
 
-def scanned(workspace: Workspace, info: CollectionInfo, queries: Vectors, masks: list[Mask | None]) -> list[Ids]:
+def scanned(workspace: Workspace, info: CollectionInfo, queries: Vectors, masks: list[Allowed | None]) -> list[Ids]:
     """Return the exact nearest permitted rows of each query, shape ``(queries, 10)``, for each mask."""
     rows = [np.empty((len(queries), 0), np.int64) for _ in masks]
     cosines = [np.empty((len(queries), 0), np.float32) for _ in masks]
@@ -174,7 +174,7 @@ def scanned(workspace: Workspace, info: CollectionInfo, queries: Vectors, masks:
     for ids, vectors in workspace.store.passages.vectors_between(info.id, 0, newest):
         scores = queries @ vectors.T
         for number, mask in enumerate(masks):
-            allowed = slice(None) if mask is None else mask[ids]
+            allowed = slice(None) if mask is None else mask.mask[ids]
             every = np.hstack([cosines[number], scores[:, allowed]])
             names = np.hstack([rows[number], np.broadcast_to(ids[allowed], (len(queries), len(ids[allowed])))])
             best = np.argpartition(-every, min(K, every.shape[1]) - 1, axis=1)[:, :K]

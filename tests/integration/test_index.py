@@ -12,6 +12,7 @@ import pytest
 import tantivy
 
 from rag.index import CollectionIndex
+from rag.index.allowed import Allowed
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex, words
 from rag.index.snapshot import Snapshot
@@ -311,7 +312,7 @@ def test_lexical_filter_finds_allowed_rows_deep_in_the_ranking(tmp_path: Path) -
     everything, _ = index.search("badge", 6_000, None)
     allowed = np.zeros(6_001, dtype=np.bool_)
     allowed[np.random.default_rng(0).choice(np.arange(1, 6_001), 2_000, replace=False)] = True
-    found, _ = index.search("badge", 50, allowed)
+    found, _ = index.search("badge", 50, Allowed(allowed))
     assert found.tolist() == everything[allowed[everything]][:50].tolist()
 
 

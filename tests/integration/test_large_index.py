@@ -10,6 +10,7 @@ import pytest
 
 from models.base import StoreError, Vectors
 from rag.index import CollectionIndex
+from rag.index.allowed import Allowed
 from rag.index.dense import FLAT_LIMIT, DenseIndex
 from rag.index.files import IndexFiles
 from rag.store import Store
@@ -37,7 +38,7 @@ def large() -> tuple[DenseIndex, Vectors]:
 def recall(index: DenseIndex, vectors: Vectors, queries: Vectors, allowed: np.ndarray) -> float:
     agree = total = 0
     for query in queries:
-        found, scores = index.search(query, 10, None if allowed.all() else np.concatenate([[False], allowed]))
+        found, scores = index.search(query, 10, None if allowed.all() else Allowed(np.concatenate([[False], allowed])))
         exact = np.argsort(-np.where(allowed, vectors @ query, -9))[: min(10, allowed.sum())] + 1
         agree += len(np.intersect1d(found, exact))
         total += len(exact)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from models import adapters
+from models import adapter_store, adapters
 from models.adapters import Adapter
 from models.base import ModelError
 from models.store import Model
@@ -94,32 +94,32 @@ def test_adapter_keeps_its_place_out_of_the_manifest(home: Path) -> None:
 
 
 def test_adapters_are_listed_and_found_by_name(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert adapters.installed() == []
+    assert adapter_store.installed() == []
     other = replace(BASE, weights_hash="e" * 64)
     write(home / "b")
     write(home / "a", base=other)
     write(home / "broken")
     (home / "broken" / "manifest.json").write_text("{")
     (home / "unfinished").mkdir()
-    assert [adapter.name for adapter in adapters.installed()] == ["a", "b"]
-    assert [adapter.name for adapter in adapters.installed(other)] == ["a"]
+    assert [adapter.name for adapter in adapter_store.installed()] == ["a", "b"]
+    assert [adapter.name for adapter in adapter_store.installed(other)] == ["a"]
     assert "broken" in caplog.text
-    assert adapters.locate("b").name == "b"
+    assert adapter_store.locate("b").name == "b"
 
 
 def test_unknown_adapter_is_an_error_with_the_closest_names(home: Path) -> None:
     with pytest.raises(ModelError, match=r"no adapter named 'x'.*python -m finetune\.train"):
-        adapters.locate("x")
+        adapter_store.locate("x")
     write(home / "house-style")
     with pytest.raises(ModelError, match=r"no adapter named 'house_stile'.*Closest: house-style"):
-        adapters.locate("house_stile")
+        adapter_store.locate("house_stile")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../a", "a/../a", "", "A"])
 def test_adapter_name_never_becomes_a_path(home: Path, name: str) -> None:
     write(home / "a")
     with pytest.raises(ModelError, match="no adapter named"):
-        adapters.locate(name)
+        adapter_store.locate(name)
 
 
 def test_every_difference_is_named_at_once(home: Path) -> None:

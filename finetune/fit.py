@@ -1,0 +1,242 @@
+"""The training itself: base model and rows in, LoRA weights out. Importing this module imports torch (seconds)."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from safetensors.torch import load_file
+from transformers import BitsAndBytesConfig, TrainingArguments
+
+from finetune.batch import Batch, batches, packs, rows_at_once
+from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
+from finetune.config import TrainConfig
+from finetune.encode import Row
+from finetune.schedule import plan_steps
+from finetune.trainer import LoraTrainer
+from models.adapters import CONFIG, WEIGHTS
+from models.base import ConfigError, ModelError
+from models.network import best_device, best_dtype, load_network
+from models.store import Model
+
+EVALUATIONS = 10
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: somebody stopped the run, and it is saved
+    """A signal ended the run; a checkpoint holds everything up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """
+    What a training gave.
+
+    Attributes:
+        directory: PEFT's two files.
+        history: what was logged, oldest first: ``step`` with ``loss`` and ``grad_norm``, or with ``eval_loss``.
+        tokens: trained since the run was started or resumed, without padding.
+        seconds: for these, evaluations and checkpoints included.
+        peak_mib: most memory: of the accelerator, or of the process on a CPU.
+        is_main: whether this process is the one that goes on with the adapter.
+    """
+
+    directory: Path
+    history: list[dict[str, float]]
+    tokens: int
+    seconds: float
+    peak_mib: float
+    is_main: bool
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    """
+    Return where a run computes.
+
+    Raises:
+        ConfigError: the device is not there, or cannot do what is asked of it.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: cuda is asked for, but torch finds no CUDA device here; use device: cpu or auto.")
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device: mps is asked for, but torch finds none here; use device: cpu or auto.")
+    device = best_device(None if config.device == "auto" else config.device)
+    if config.quantize and device.type != "cuda":
+        raise ConfigError(f"quantize: 4-bit weights need CUDA, and this run is on {device.type}; leave it out.")
+    return device
+
+
+def lora_network(config: TrainConfig, model: Model, device: torch.device) -> PeftModel:
+    """
+    Load the base model and put the LoRA layers in, drawn from the run's seed.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        ConfigError: it has no modules of the names in ``lora.targets``.
+    """
+    dtype = best_dtype(device) if config.precision == "auto" else PRECISIONS[config.precision]
+    more: dict[str, Any] = {}
+    if config.quantize:
+        more["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, bnb_4bit_use_double_quant=True
+        )
+    network = load_network(model, dtype, **more)
+    if config.quantize:
+        network = prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
+    settings = LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.targets,
+        use_rslora=config.lora.rslora,
+        use_dora=config.lora.dora,
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(config.seed)
+    try:
+        with warnings.catch_warnings():  # PEFT 0.21 asks transformers 5.23 by a name that is going away
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            return get_peft_model(network, settings)
+    except ValueError as error:
+        raise ConfigError(f"lora.targets: {error}") from error
+
+
+def cutter(config: TrainConfig, longest: int, device: torch.device, pad_id: int) -> partial[list[Batch]]:
+    """Return what cuts the rows of a step into forward passes."""
+    if config.packing:
+        return partial(packs, length=config.max_length)
+    at_once = config.micro_batch or rows_at_once(longest, device.type)
+    return partial(batches, at_once=at_once, pad_id=pad_id)
+
+
+def fit(
+    config: TrainConfig,
+    model: Model,
+    rows: Sequence[Row],
+    held_out: Sequence[Row],
+    *,
+    pad_id: int,
+    directory: Path,
+    resume: Path | None,
+) -> Fitted:
+    """
+    Train.
+
+    Args:
+        config: how.
+        model: the base model.
+        rows: what is learnt.
+        held_out: what the loss is measured on meanwhile.
+        pad_id: fills batches up.
+        directory: of the run; checkpoints and the best adapter go here.
+        resume: a checkpoint to go on from.
+
+    Raises:
+        ConfigError: the device or the settings do not fit this machine or model.
+        ModelError: the loss stopped being a number, or nothing was learnt.
+        Interrupted: a signal stopped it after saving.
+    """
+    device = device_of(config)
+    steps = plan_steps(
+        [len(row.ids) for row in rows], config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed
+    )
+    network = lora_network(config, model, device)
+    progress = ShowProgress([sum(len(rows[number].ids) for number in step) for step in steps])
+    signals, best = StopOnSignal(), directory / "best"
+    longest = max(len(row.ids) for row in (*rows, *held_out))
+    trainer = LoraTrainer(
+        network,
+        arguments(config, len(steps), device, directory / "checkpoints"),
+        steps=[[rows[number] for number in step] for step in steps],
+        cut=cutter(config, longest, device, pad_id),
+        held_out=held_out,
+        plus_ratio=config.lora.plus_ratio,
+        callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
+    )
+    _require_equal_work(trainer, config)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if signals.stopped:
+        raise Interrupted
+    saved = directory / "last"
+    trainer.save_model(str(saved))
+    if config.early_stopping:
+        saved = best
+    is_main: bool = trainer.is_world_process_zero()
+    if is_main:
+        _finish(saved, model)
+    return Fitted(saved, trainer.state.log_history, progress.trained, progress.seconds, _peak_mib(device), is_main)
+
+
+def arguments(config: TrainConfig, steps: int, device: torch.device, directory: Path) -> TrainingArguments:
+    """Return the Trainer's arguments for a run of so many steps."""
+    evaluate = config.eval_every or max(1, steps // EVALUATIONS)
+    return TrainingArguments(
+        output_dir=str(directory),
+        max_steps=steps,
+        per_device_train_batch_size=1,  # an item of the data is a whole step
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=SCHEDULES[config.schedule],
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        use_cpu=device.type == "cpu",
+        bf16=device.type != "cpu" and config.precision != "fp32",
+        activation_checkpointing=config.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
+        seed=config.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=evaluate,
+        save_strategy="steps",
+        save_steps=config.checkpoint_every or evaluate,
+        restore_callback_states_from_checkpoint=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to=[],
+        log_level="warning",
+    )
+
+
+def _require_equal_work(trainer: LoraTrainer, config: TrainConfig) -> None:
+    """Where weights are spread over processes, each must make as many forward passes as the others."""
+    processes = trainer.args.world_size
+    if config.batch_size < processes:
+        raise ConfigError(f"batch_size: {config.batch_size} examples cannot be shared by {processes} processes.")
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    if sharded and (config.packing or config.batch_size % processes):
+        raise ConfigError(
+            f"batch_size: with FSDP or DeepSpeed, {config.batch_size} must be a multiple of {processes} processes, and "
+            "packing must be off."
+        )
+
+
+def _finish(directory: Path, model: Model) -> None:
+    """Give the base model its name in place of this machine's path, and make sure that something was learnt."""
+    path = directory / CONFIG
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**settings, "base_model_name_or_path": model.name}, indent=2, sort_keys=True) + "\n",
+        encoding="utf-8",
+    )
+    weights = load_file(directory / WEIGHTS)
+    if not any(bool(weight.any()) for name, weight in weights.items() if "lora_B" in name):
+        raise ModelError("the training changed nothing: every lora_B weight is still 0. Train for more steps.")
+
+
+def _peak_mib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,56 @@
+"""
+Which rows each optimiser step reads, decided for the whole run before it starts.
+
+So a run that is resumed at step k reads exactly what the uninterrupted one would have read: the order is no state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+WINDOW_STEPS = 32
+"""
+Rows of this many steps are sorted by length before they are cut into steps, so that a step holds rows of like length
+and little padding; which rows come together, and the order of the steps, still change from pass to pass.
+"""
+
+
+def plan_steps(
+    lengths: Sequence[int], batch_size: int, *, steps: int | None = None, epochs: float | None = None, seed: int = 0
+) -> list[list[int]]:
+    """
+    Return the rows of every step.
+
+    Args:
+        lengths: tokens of each row, at least one row.
+        batch_size: rows per step; the last step may have fewer when ``epochs`` says how many rows are read.
+        steps: number of steps, over as many passes as they take.
+        epochs: number of passes instead; a fraction reads a part of the rows once more.
+        seed: of the order.
+
+    Raises:
+        ValueError: neither or both of ``steps`` and ``epochs`` are given.
+    """
+    if (steps is None) == (epochs is None):
+        raise ValueError("give either steps or epochs")
+    wanted = steps * batch_size if steps is not None else max(1, math.ceil((epochs or 0) * len(lengths) - 1e-9))
+    stream = np.fromiter(_passes(len(lengths), seed), np.int64, wanted)
+    planned: list[list[int]] = []
+    window = WINDOW_STEPS * batch_size
+    for begin in range(0, wanted, window):
+        rows = sorted(stream[begin : begin + window].tolist(), key=lengths.__getitem__)
+        cut = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+        full = [step for step in cut if len(step) == batch_size]
+        order = np.random.default_rng([seed, begin]).permutation(len(full))
+        planned += [full[at] for at in order] + [step for step in cut if len(step) < batch_size]
+    return planned
+
+
+def _passes(rows: int, seed: int) -> Iterator[int]:
+    number = 0
+    while True:
+        yield from np.random.default_rng([seed, 0, number]).permutation(rows).tolist()
+        number += 1
