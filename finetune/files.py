@@ -89,11 +89,12 @@ def leaks(train: Sequence[Example], held_out: Sequence[Example]) -> list[tuple[s
     """Return pairs of places, training and held out, that ask the same; case, punctuation and space do not count."""
     learnt: dict[str, str] = {}
     for one in train:
-        learnt.setdefault(_asked(one), one.place)
-    return [(learnt[_asked(one)], one.place) for one in held_out if _asked(one) in learnt]
+        learnt.setdefault(asked(one), one.place)
+    return [(learnt[asked(one)], one.place) for one in held_out if asked(one) in learnt]
 
 
-def _asked(one: Example) -> str:
+def asked(one: Example) -> str:
+    """Return what an example asks, without case, punctuation and space; equal where two ask the same."""
     turns = [*(message.content for message in one.history if message.role == "user"), one.question]
     return " ".join(re.findall(r"\w+", "\n".join(turns).casefold()))
 

@@ -174,7 +174,7 @@ def fit(
     is_main: bool = trainer.is_world_process_zero()
     if is_main:
         _finish(saved, model)
-    return Fitted(saved, trainer.state.log_history, progress.trained, progress.seconds, _peak_mib(device), is_main)
+    return Fitted(saved, trainer.state.log_history, progress.trained, progress.seconds, peak_mib(device), is_main)
 
 
 def arguments(config: TrainConfig, steps: int, device: torch.device, directory: Path) -> TrainingArguments:
@@ -235,7 +235,8 @@ def _finish(directory: Path, model: Model) -> None:
         raise ModelError("the training changed nothing: every lora_B weight is still 0. Train for more steps.")
 
 
-def _peak_mib(device: torch.device) -> float:
+def peak_mib(device: torch.device) -> float:
+    """Return the most memory used so far, MiB: of the accelerator, or of the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

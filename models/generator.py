@@ -19,14 +19,12 @@ import numpy.typing as npt
 import torch
 from transformers import Cache
 
-from models import adapters as adapter_files
 from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
-from models.lora import ResidentAdapters
+from models.lora import ResidentAdapters, verifier
 from models.network import best_device, best_dtype, load_network
-from models.prompt import PROMPT_FORMAT
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
@@ -60,7 +58,7 @@ class TransformersGenerator:
         self._tokenizer = ChatTokenizer(model)
         self._network = load_network(model, best_dtype(self._device)).to(self._device)
         self._offered = offered
-        self._lora = ResidentAdapters(self._network, self._verify)
+        self._lora = ResidentAdapters(self._network, verifier(model, self._tokenizer))
         self._running = Lock()
 
     @property
@@ -113,15 +111,6 @@ class TransformersGenerator:
         if name not in offered:
             raise not_offered(name, self.name, sorted(offered))
         return offered[name]
-
-    def _verify(self, adapter: Adapter) -> None:
-        adapter_files.verify(
-            adapter,
-            base=self._model,
-            prompt_format=PROMPT_FORMAT,
-            chat_template_sha256=self._tokenizer.template_sha256,
-            tokenize=self._tokenizer.token_ids,
-        )
 
     def _decode(self, prompt: list[int], params: SamplingParams, adapter: Adapter | None) -> TokenStream:
         text, stops = Detokenizer(self._tokenizer.text), StopStrings(params.stop)

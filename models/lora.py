@@ -5,13 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from models.adapters import CONFIG, WEIGHTS, Adapter
+from models.adapters import CONFIG, WEIGHTS, Adapter, verify
 from models.base import ModelError
+from models.prompt import PROMPT_FORMAT
+from models.store import Model
+from models.tokenizer import ChatTokenizer
 
 MAX_RESIDENT = 16
 """More adapters than this make the one used longest ago give up its place; one of rank 16 on 135M takes 20 MB."""
@@ -117,6 +121,17 @@ class ResidentAdapters:
                 f"for example {strangers[0]}; its adapter_config.json describes other weights."
             )
         return key
+
+
+def verifier(model: Model, tokenizer: ChatTokenizer) -> Callable[[Adapter], None]:
+    """Return what raises a ModelError for every adapter that was not made for this model, prompt and tokenizer."""
+    return partial(
+        verify,
+        base=model,
+        prompt_format=PROMPT_FORMAT,
+        chat_template_sha256=tokenizer.template_sha256,
+        tokenize=tokenizer.token_ids,
+    )
 
 
 def _settings(adapter: Adapter) -> LoraConfig:

@@ -82,10 +82,10 @@ class ChatTokenizer:
             ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def text(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without control tokens."""
+    def text(self, ids: Sequence[int], *, control: bool = False) -> str:
+        """Return the text of ids, with the control tokens or without."""
         with self._reading:
-            text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            text: str = self._tokenizer.decode(ids, skip_special_tokens=not control, clean_up_tokenization_spaces=False)
         return text
 
     def save(self, directory: str) -> None:

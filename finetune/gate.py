@@ -1,0 +1,252 @@
+"""
+Does it help, and does it harm? Base model and adapter are compared on rows that were never trained on.
+
+The adapter is read from its directory and verified as serving does it, so what is judged is what would be served. Every
+difference is one between the same rows, with a bootstrap interval; what the sample cannot tell counts as not shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import bootstrap
+
+from finetune import grounding
+from finetune.batch import batches, rows_at_once
+from finetune.config import GateSettings
+from finetune.encode import Row
+from finetune.examples import Example
+from finetune.generate import Generated, generate
+from finetune.loss import SelectiveHead
+from finetune.scores import Score
+from finetune.trainer import held_out_losses
+from models.adapters import Adapter
+from models.base import InputError
+from models.lora import ResidentAdapters, verifier
+from models.network import best_dtype, load_network
+from models.store import Model
+from models.tokenizer import ChatTokenizer
+
+GENERAL_TEXT = Path(__file__).with_name("general.txt")
+RESAMPLES = 2000
+LEAST_ROWS = 10
+NEARLY_PERFECT = 0.95
+"""From here on a base model is too good for an improvement to be asked of the adapter; it must not be worse."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    What one side did on the held-out rows.
+
+    Attributes:
+        losses: mean nats per learnt token, one for each row.
+        general: mean nats per token of each paragraph of general text, weighed by its length.
+        answers: one for each row.
+        scores: numbers by name, one for each row that has it, NaN elsewhere.
+    """
+
+    losses: Numbers
+    general: float
+    answers: list[Generated]
+    scores: dict[str, Numbers]
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of every number."""
+        means = {"loss": float(self.losses.mean()), "general_loss": self.general, "stops": self.stops}
+        return means | {name: float(np.nanmean(values)) for name, values in self.scores.items()}
+
+    @property
+    def stops(self) -> float:
+        """Share of the answers that ended by themselves."""
+        return float(np.mean([answer.stopped for answer in self.answers]))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What the gate says.
+
+    Attributes:
+        passed: whether the adapter may be served.
+        reasons: why not, a sentence each.
+        scores: ``before`` and ``after``, numbers by name.
+        intervals: of each difference, after less before, 95 %.
+        forgetting_nats: how much harder general text became to predict, per token.
+        rows: what was compared, and the answers before and after.
+    """
+
+    passed: bool
+    reasons: tuple[str, ...]
+    scores: dict[str, dict[str, float]]
+    intervals: dict[str, tuple[float, float]]
+    forgetting_nats: float
+    rows: tuple[tuple[Example, str, str], ...]
+
+
+def judge(
+    adapter: Adapter,
+    model: Model,
+    tokenizer: ChatTokenizer,
+    rows: Sequence[Row],
+    settings: GateSettings,
+    score: Score | None,
+    device: torch.device,
+) -> Verdict:
+    """
+    Compare an adapter with its base model.
+
+    Args:
+        adapter: in its directory, with a manifest.
+        model: the base model.
+        tokenizer: the model's.
+        rows: held out; all of them are used.
+        settings: what must be shown.
+        score: how answers are scored.
+        device: where to compute.
+
+    Raises:
+        ModelError: the adapter cannot be served.
+        InputError: the general text is empty.
+    """
+    bench = _Bench(model, tokenizer, rows, settings, score, device)
+    before = bench.measure(None)
+    after = bench.measure(adapter)
+    return compare(before, after, [row.example for row in rows], settings, score.primary if score else None)
+
+
+class _Bench:
+    """The base model with everything that both sides are measured on."""
+
+    def __init__(
+        self,
+        model: Model,
+        tokenizer: ChatTokenizer,
+        rows: Sequence[Row],
+        settings: GateSettings,
+        score: Score | None,
+        device: torch.device,
+    ) -> None:
+        self._tokenizer, self._rows, self._score, self._device = tokenizer, rows, score, device
+        self._network = load_network(model, best_dtype(device)).to(device)
+        self._head = SelectiveHead(self._network)
+        self._lora = ResidentAdapters(self._network, verifier(model, tokenizer))
+        self._prompts = [tokenizer.prompt_ids(row.example.prompt) for row in rows]
+        longest = max(int(row.learnt.sum()) for row in rows)
+        self._max_tokens = settings.max_tokens or longest + longest // 2 + 8
+        self._general = _paragraphs(settings.general or GENERAL_TEXT, tokenizer, model.context_length)
+
+    def measure(self, adapter: Adapter | None) -> Measured:
+        """Measure one side; None is the base model."""
+        self._lora.activate(adapter)
+        name = "base model" if adapter is None else "adapter"
+        general, counts = self._losses(self._general)
+
+        def show(done: int) -> None:
+            sys.stderr.write(f"gate, {name}: {done} of {len(self._rows)} rows answered\n")
+
+        answers = generate(self._network, self._tokenizer, self._prompts, self._max_tokens, show)
+        sums, learnt = self._losses(self._rows)
+        return Measured(sums / learnt, float(general.sum() / counts.sum()), answers, self._scored(answers))
+
+    def _losses(self, rows: Sequence[Row]) -> tuple[Numbers, Numbers]:
+        """Return summed nats and learnt tokens of each row, in the rows' order."""
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number].ids))
+        at_once = rows_at_once(max(len(row.ids) for row in rows), self._device.type)
+        cut = batches([rows[number] for number in order], at_once, self._tokenizer.pad_id)
+        sums, counts = held_out_losses(self._head, self._network, cut, self._device)
+        back = np.argsort(order)
+        return sums.double().numpy()[back], counts.double().numpy()[back]
+
+    def _scored(self, answers: Sequence[Generated]) -> dict[str, Numbers]:
+        found: list[dict[str, float]] = []
+        for answer, row in zip(answers, self._rows, strict=True):
+            numbers = dict(self._score.measure(answer.text, row.example.answer)) if self._score else {}
+            if row.example.sources is not None:
+                numbers |= grounding.measure(answer.text, row.example)
+            found.append(numbers)
+        names = dict.fromkeys(name for numbers in found for name in numbers)
+        return {name: np.array([numbers.get(name, np.nan) for numbers in found]) for name in names}
+
+
+def compare(
+    before: Measured, after: Measured, examples: Sequence[Example], settings: GateSettings, primary: str | None
+) -> Verdict:
+    """
+    Decide.
+
+    Args:
+        before: the base model.
+        after: the adapter, on the same rows.
+        examples: the rows.
+        settings: what must be shown.
+        primary: the score that decides; without one, the loss does.
+    """
+    differences = {"loss": after.losses - before.losses}
+    differences |= {name: after.scores[name] - before.scores[name] for name in after.scores}
+    intervals = {name: interval(values[~np.isnan(values)]) for name, values in differences.items()}
+    scores = {"before": before.means(), "after": after.means()}
+    forgetting = after.general - before.general
+    reasons = []
+    if len(examples) < LEAST_ROWS:
+        reasons.append(f"{len(examples)} held-out rows are too few to conclude anything; give at least {LEAST_ROWS}")
+    reasons += _no_help(primary, scores, intervals)
+    if forgetting > settings.max_forgetting:
+        reasons.append(
+            f"general text became {forgetting:.3f} nats a token harder to predict; {settings.max_forgetting:g} are "
+            "allowed. Train for fewer steps, at a lower learning rate or a lower rank"
+        )
+    if after.stops < settings.min_stops:
+        reasons.append(f"{after.stops:.1%} of the answers end by themselves; {settings.min_stops:.1%} must")
+    rows = zip(examples, (one.text for one in before.answers), (one.text for one in after.answers), strict=True)
+    return Verdict(not reasons, tuple(reasons), scores, intervals, forgetting, tuple(rows))
+
+
+def _no_help(
+    primary: str | None, scores: Mapping[str, Mapping[str, float]], intervals: Mapping[str, tuple[float, float]]
+) -> list[str]:
+    """Return why the adapter is not shown to be better."""
+    name = primary or "loss"
+    before, after = scores["before"][name], scores["after"][name]
+    low, high = intervals[name]
+    if primary is None:
+        return [] if high < 0 else [f"the held-out loss is not shown to fall: {before:.3f} to {after:.3f}"]
+    if before >= NEARLY_PERFECT:
+        return (
+            [] if low > before - 1 and after >= NEARLY_PERFECT else [f"{name} falls from {before:.3f} to {after:.3f}"]
+        )
+    if low > 0:
+        return []
+    return [f"{name} is not shown to rise: {before:.3f} to {after:.3f}, difference {low:+.3f} to {high:+.3f}"]
+
+
+def interval(differences: Numbers) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the mean of differences between the same rows."""
+    if len(differences) < 2 or np.ptp(differences) == 0:
+        mean = float(differences.mean()) if len(differences) else 0.0
+        return mean, mean
+    found = bootstrap(
+        (differences,), np.mean, n_resamples=RESAMPLES, batch=100, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _paragraphs(path: Path, tokenizer: ChatTokenizer, context_length: int) -> list[Row]:
+    """Return the paragraphs of a text as rows all of whose tokens count, cut to what the model reads at once."""
+    rows = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n\n"), start=1):
+        ids = np.array(tokenizer.token_ids(text.strip())[: min(context_length, 1024)], np.int64)
+        if len(ids) > 1:
+            learnt = np.arange(len(ids)) > 0
+            rows.append(Row(Example(f"{path.name}, paragraph {number}", (), "", text), ids, learnt, 0))
+    if not rows:
+        raise InputError(f"{path} holds no paragraph of text to measure forgetting on.")
+    return rows

@@ -1,0 +1,105 @@
+"""The plan of a run, before it is run: its rows and masks, and the memory and time of a probe of its longest step."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from finetune.batch import on
+from finetune.encode import Row
+from finetune.fit import cutter, lora_network, peak_mib
+from finetune.loss import SelectiveHead
+from finetune.schedule import plan_steps
+from models.tokenizer import ChatTokenizer
+
+if TYPE_CHECKING:
+    from finetune.run import Setup
+
+LEARNT, READ = "bold green", "dim"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do: numbers, and one example with what is read and what is learnt."""
+
+    facts: dict[str, Any]
+    example: Text
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        for name, value in self.facts.items():
+            console.print(f"{name.replace('_', ' '):<24}{value}")
+        console.print("\nan example; green is learnt, the rest is read:\n", style="bold")
+        console.print(self.example)
+
+
+def make(setup: Setup) -> Plan:
+    """
+    Make the plan; the model is loaded, and computes the step with the most tokens and one of middling size.
+
+    Raises:
+        HomegroundError: the model cannot be loaded, or has no modules of the names in ``lora.targets``.
+    """
+    config, rows = setup.config, setup.data.train
+    lengths = [len(row.ids) for row in rows]
+    steps = plan_steps(lengths, config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed)
+    tokens = [sum(lengths[number] for number in step) for step in steps]
+    network = lora_network(config, setup.model, setup.device).to(setup.device).train()
+    head, cut = (
+        SelectiveHead(network.get_base_model()),
+        cutter(config, max(lengths), setup.device, setup.tokenizer.pad_id),
+    )
+
+    def seconds(step: Sequence[int]) -> float:
+        started = time.perf_counter()
+        for batch in cut([rows[number] for number in step]):
+            losses, _ = head.token_losses(network, on(setup.device, batch))
+            torch.autograd.backward(losses.sum())
+        return time.perf_counter() - started
+
+    longest = seconds(steps[int(np.argmax(tokens))])
+    middling = int(np.argsort(tokens)[len(tokens) // 2])
+    rate = tokens[middling] / seconds(steps[middling])
+    trainable = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+    learnt = sum(int(row.learnt.sum()) for row in rows)
+    facts: dict[str, Any] = {
+        "base": setup.model.name,
+        "adapter": config.name,
+        "device": str(setup.device),
+        "rows": len(rows),
+        "held_out_rows": len(setup.data.held_out),
+        "skipped_rows": len(setup.data.bad),
+        "repeated_rows": sum(len(group) - 1 for group in setup.data.duplicates),
+        "leaked_rows": len(setup.data.leaks),
+        "shortened_rows": sum(row.left_out > 0 for row in rows),
+        "tokens": sum(lengths),
+        "learnt_tokens": learnt,
+        "longest_row_tokens": max(lengths),
+        "steps": len(steps),
+        "passes": round(sum(len(step) for step in steps) / len(rows), 2),
+        "trained_tokens": sum(tokens),
+        "trainable_weights": trainable,
+        "tokens_per_s": round(rate, 1),
+        "longest_step_s": round(longest, 2),
+        "training_min": round(sum(tokens) / rate / 60, 1),
+        "peak_memory_mib": round(peak_mib(setup.device)),
+    }
+    return Plan(facts, colored(rows[0], setup.tokenizer))
+
+
+def colored(row: Row, tokenizer: ChatTokenizer) -> Text:
+    """Return a row's text, control tokens included, in two colours: what is learnt, and what is only read."""
+    text = Text()
+    borders = [0, *(np.flatnonzero(np.diff(row.learnt)) + 1).tolist(), len(row.ids)]
+    for begin, end in itertools.pairwise(borders):
+        style = LEARNT if row.learnt[begin] else READ
+        text.append(tokenizer.text(row.ids[begin:end].tolist(), control=True), style=style)
+    return text
