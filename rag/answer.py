@@ -83,7 +83,7 @@ def answer_from(
         yield _answer(question, generator, REFUSAL, (), tuple(hits), timings, collection, "stop")
         return
     budget = _prompt_budget(generator, question.params)
-    passages = [Passage(_label(hit), hit.chunk.read_text) for hit in found]
+    passages = [Passage(hit.label, hit.chunk.read_text) for hit in found]
     prompt = fit(question.text, passages, question.history, generator.count_tokens, budget)
     given = found[: prompt.passages]
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
@@ -124,12 +124,6 @@ def _require_adapter(name: str | None, generator: base.Generator) -> None:
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:
     """Return whether a passage is near to the question, or shares a word with it."""
     return hit.dense >= settings.min_similarity or hit.lexical > 0
-
-
-def _label(hit: Hit) -> str:
-    """Return the line that stands above a passage in the prompt."""
-    path = [hit.title, *(heading for heading in hit.chunk.headings if heading != hit.title)]
-    return " > ".join(path)
 
 
 def _prompt_budget(generator: base.Generator, params: SamplingParams) -> int:

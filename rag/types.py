@@ -207,6 +207,11 @@ class Hit:
     copies: tuple[Place, ...] = ()
 
     @property
+    def label(self) -> str:
+        """The line that stands above the passage in a prompt: the document's title, and the headings."""
+        return " > ".join([self.title, *(heading for heading in self.chunk.headings if heading != self.title)])
+
+    @property
     def place(self) -> Place:
         """Where the passage stands."""
         return Place(self.document_id, self.source, self.chunk.page, self.chunk.start, self.chunk.end)

@@ -1,0 +1,221 @@
+"""The arithmetic of training on a random model: losses, packing, accumulation, resuming."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from finetune import checkpoints
+from finetune.batch import IGNORED, batches, packed, packs, padded
+from finetune.config import TrainConfig
+from finetune.encode import Row
+from finetune.fit import Fitted, fit, lora_network
+from finetune.loss import SelectiveHead
+from finetune.trainer import held_out_losses
+from models.adapters import CONFIG, WEIGHTS
+from models.base import ConfigError, ModelError
+from models.network import load_network
+from models.store import Model
+from models.tokenizer import ChatTokenizer
+from tests.training import config, encoded, questions, tiny_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(model: Model) -> ChatTokenizer:
+    return ChatTokenizer(model)
+
+
+@pytest.fixture(scope="module")
+def rows(tokenizer: ChatTokenizer, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    return encoded(tokenizer, questions(40), tmp_path_factory.mktemp("rows"))
+
+
+def train(
+    settings: TrainConfig, model: Model, rows: Sequence[Row], directory: Path, resume: Path | None = None
+) -> Fitted:
+    return fit(
+        settings, model, rows[8:], rows[:8], pad_id=ChatTokenizer(model).pad_id, directory=directory, resume=resume
+    )
+
+
+def weights(fitted: Fitted) -> dict[str, torch.Tensor]:
+    return load_file(fitted.directory / WEIGHTS)
+
+
+def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    assert one.keys() == other.keys()
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+def test_loss_is_that_of_all_logits(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
+    network = load_network(model, torch.float32)
+    batch = padded(rows[:5], tokenizer.pad_id)
+    logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    labels = batch["labels"][:, 1:]
+    expected = functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    losses, places = SelectiveHead(network).token_losses(network, batch)
+    assert torch.allclose(losses.mean(), expected, atol=1e-6)
+    assert torch.bincount(places).tolist() == [int(row.learnt.sum()) for row in rows[:5]]
+    again = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    assert torch.equal(again, logits)  # without a choice, the head computes everything
+
+
+def test_padding_and_batch_do_not_change_a_rows_loss(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
+    network = load_network(model, torch.float32)
+    head = SelectiveHead(network)
+    by_length = sorted(rows, key=lambda row: len(row.ids))
+    together, counts = held_out_losses(head, network, batches(rows, 7, tokenizer.pad_id), CPU)
+    alone, _ = held_out_losses(head, network, [padded([row], tokenizer.pad_id) for row in by_length], CPU)
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert counts.tolist() == [int(row.learnt.sum()) for row in by_length]
+
+
+def test_packed_rows_get_the_logits_of_unpacked_ones(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
+    network = load_network(model, torch.float32)
+    pack = packed(rows[:4])
+    with torch.inference_mode():
+        together = network(input_ids=pack["input_ids"], position_ids=pack["position_ids"], use_cache=False).logits[0]
+        apart = [network(input_ids=torch.from_numpy(row.ids)[None]).logits[0] for row in rows[:4]]
+    assert torch.allclose(together, torch.cat(apart), atol=1e-4)
+    filled = packs(rows, 200)
+    assert sum(int((one["labels"] != IGNORED).sum()) for one in filled) == sum(int(row.learnt.sum()) for row in rows)
+    assert all(one["input_ids"].shape[1] <= 200 for one in filled)
+    assert len(filled) <= len(rows) / 2
+
+
+def test_training_learns_and_changes_only_lora(model: Model, rows: list[Row], tmp_path: Path) -> None:
+    before = {name: weight.clone() for name, weight in load_network(model, torch.float32).state_dict().items()}
+    fitted = train(config(tmp_path, steps=30), model, rows, tmp_path / "run")
+    losses = [entry["loss"] for entry in fitted.history if "loss" in entry]
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
+    held_out = [entry["eval_loss"] for entry in fitted.history if "eval_loss" in entry]
+    assert held_out[-1] < held_out[0]
+    assert all("lora_A" in name or "lora_B" in name for name in weights(fitted))
+    assert json.loads((fitted.directory / CONFIG).read_text())["base_model_name_or_path"] == "tiny"
+    after = load_network(model, torch.float32).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert fitted.tokens > 0
+    assert fitted.peak_mib > 0
+
+
+@pytest.mark.parametrize("settings", [{"micro_batch": 1}, {"micro_batch": 3}, {"packing": True}])
+def test_cut_of_a_step_does_not_change_what_is_learnt(
+    model: Model, rows: list[Row], tmp_path: Path, settings: dict[str, object]
+) -> None:
+    whole = train(config(tmp_path, micro_batch=4), model, rows, tmp_path / "whole")
+    cut = train(config(tmp_path, **settings), model, rows, tmp_path / "cut")
+    assert largest_difference(weights(whole), weights(cut)) < 1e-4
+    assert [entry["loss"] for entry in whole.history if "loss" in entry] == pytest.approx(
+        [entry["loss"] for entry in cut.history if "loss" in entry], abs=1e-4
+    )
+
+
+def test_gradient_checkpointing_does_not_change_what_is_learnt(model: Model, rows: list[Row], tmp_path: Path) -> None:
+    plain = train(config(tmp_path), model, rows, tmp_path / "plain")
+    saving = train(config(tmp_path, gradient_checkpointing=True), model, rows, tmp_path / "saving")
+    assert largest_difference(weights(plain), weights(saving)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"r": 4, "dora": True},
+        {"r": 4, "rslora": True},
+        {"r": 4, "plus_ratio": 16},
+        {"r": 4, "targets": ["q_proj"], "dropout": 0.1},
+    ],
+)
+def test_kinds_of_lora_learn(model: Model, rows: list[Row], tmp_path: Path, lora: dict[str, object]) -> None:
+    fitted = train(config(tmp_path, lora=lora, steps=20), model, rows, tmp_path / "run")
+    losses = [entry["loss"] for entry in fitted.history if "loss" in entry]
+    assert losses[-1] < losses[0]
+    if "targets" in lora:
+        assert all("q_proj" in name for name in weights(fitted))
+
+
+def test_interrupted_run_ends_with_the_weights_of_the_uninterrupted_one(
+    model: Model, rows: list[Row], tmp_path: Path
+) -> None:
+    settings = config(tmp_path, steps=9, checkpoint_every=2, lora={"r": 4, "dropout": 0.2}, early_stopping=5)
+    straight = train(settings, model, rows, tmp_path / "straight")
+    train(settings, model, rows, tmp_path / "broken")
+    broken = tmp_path / "broken" / "checkpoints"
+    newest = checkpoints.last(broken)
+    assert newest is not None
+    assert newest.name == "checkpoint-9"
+    (newest / "optimizer.pt").write_bytes(b"half a file")
+    older = checkpoints.last(broken)
+    assert older is not None
+    assert older.name == "checkpoint-8"
+    again = train(settings, model, rows, tmp_path / "broken", resume=older)
+    assert largest_difference(weights(straight), weights(again)) == 0
+    assert [e for e in again.history if "loss" in e] == [e for e in straight.history if "loss" in e]
+
+
+def test_early_stopping_keeps_the_best(model: Model, rows: list[Row], tmp_path: Path) -> None:
+    settings = config(tmp_path, steps=60, learning_rate=0.3, schedule="constant", eval_every=1, early_stopping=2)
+    fitted = train(settings, model, rows, tmp_path / "run")
+    held_out = [entry["eval_loss"] for entry in fitted.history if "eval_loss" in entry]
+    assert len(held_out) < 60
+    assert min(held_out) == held_out[-3]
+    network = lora_network(settings, model, CPU)
+    from peft import set_peft_model_state_dict
+
+    set_peft_model_state_dict(network, weights(fitted))
+    head = SelectiveHead(network.get_base_model())
+    sums, counts = held_out_losses(head, network.eval(), batches(rows[:8], 8, 0), CPU)
+    assert float(sums.sum() / counts.sum()) == pytest.approx(min(held_out), abs=1e-5)
+
+
+def test_value_that_is_no_number_stops_the_run_with_its_rows(model: Model, rows: list[Row], tmp_path: Path) -> None:
+    settings = config(
+        tmp_path, steps=40, learning_rate=1.0, max_grad_norm=1000, schedule="constant", lora={"r": 4, "alpha": 4096}
+    )
+    with pytest.raises(ModelError, match=r"of step \d+ is not a finite number.*Its rows: rows\.jsonl, line \d+"):
+        train(settings, model, rows, tmp_path / "run")
+
+
+def test_device_and_targets_that_are_not_there_are_refused(model: Model, rows: list[Row], tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="cuda is asked for"):
+            train(config(tmp_path, device="cuda"), model, rows, tmp_path / "run")
+        with pytest.raises(ConfigError, match="4-bit weights need CUDA"):
+            train(config(tmp_path, quantize="4bit", device="cpu"), model, rows, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"lora\.targets: .*nowhere"):
+        train(config(tmp_path, lora={"targets": ["nowhere"]}), model, rows, tmp_path / "run")
+
+
+def test_checkpoint_that_is_not_finished_is_none(tmp_path: Path) -> None:
+    assert checkpoints.last(tmp_path) is None
+    writing = checkpoints.begin(tmp_path)
+    (writing / "checkpoint-3").mkdir()
+    (writing / "checkpoint-3" / "a").write_text("a")
+    assert checkpoints.last(tmp_path) is None
+    final = checkpoints.finish(tmp_path)
+    assert checkpoints.last(tmp_path) == final == tmp_path / "checkpoint-3"
+    (final / "a").unlink()
+    assert checkpoints.last(tmp_path) is None
+
+
+def test_losses_are_measured_in_nats(model: Model, rows: list[Row], tokenizer: ChatTokenizer) -> None:
+    network = load_network(model, torch.float32)
+    with torch.no_grad():
+        network.get_output_embeddings().weight.zero_()
+    sums, counts = held_out_losses(SelectiveHead(network), network, [padded(rows, tokenizer.pad_id)], CPU)
+    assert np.allclose((sums / counts).numpy(), math.log(network.config.vocab_size))

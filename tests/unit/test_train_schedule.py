@@ -1,0 +1,49 @@
+"""The order of the rows is decided before a run: fair, repeatable, and of like length within a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.schedule import plan_steps
+
+
+@given(
+    lengths=st.lists(st.integers(1, 500), min_size=1, max_size=80),
+    batch=st.integers(1, 9),
+    epochs=st.sampled_from([0.5, 1.0, 2.0, 3.25]),
+    seed=st.integers(0, 5),
+)
+def test_every_row_is_read_as_often_as_the_others(lengths: list[int], batch: int, epochs: float, seed: int) -> None:
+    steps = plan_steps(lengths, batch, epochs=epochs, seed=seed)
+    counts = Counter(row for step in steps for row in step)
+    assert sum(counts.values()) == max(1, int(np.ceil(epochs * len(lengths))))
+    assert set(counts.values()) <= {int(epochs), int(epochs) + 1}
+    assert all(len(step) == batch for step in steps[:-1])
+    assert steps == plan_steps(lengths, batch, epochs=epochs, seed=seed)
+
+
+def test_steps_are_counted_and_filled_over_passes() -> None:
+    steps = plan_steps([5] * 7, 3, steps=10)
+    assert [len(step) for step in steps] == [3] * 10
+    assert min(Counter(row for step in steps for row in step).values()) == 4
+
+
+def test_rows_of_a_step_have_like_lengths_and_another_seed_another_order() -> None:
+    lengths = np.random.default_rng(0).integers(10, 400, 2000).tolist()
+    steps = plan_steps(lengths, 16, epochs=1, seed=0)
+    padded = sum(max(lengths[row] for row in step) * len(step) for step in steps)
+    assert padded < 1.1 * sum(lengths)
+    assert steps != plan_steps(lengths, 16, epochs=1, seed=1)
+    firsts = [lengths[step[0]] for step in steps]
+    assert firsts != sorted(firsts)
+
+
+@pytest.mark.parametrize("amount", [{}, {"steps": 1, "epochs": 1.0}])
+def test_length_of_a_run_is_given_once(amount: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="either steps or epochs"):
+        plan_steps([1], 1, **amount)  # type: ignore[arg-type] # pairs of these are what is tested
