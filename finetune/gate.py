@@ -220,9 +220,7 @@ def _no_help(
     if primary is None:
         return [] if high < 0 else [f"the held-out loss is not shown to fall: {before:.3f} to {after:.3f}"]
     if before >= NEARLY_PERFECT:
-        return (
-            [] if low > before - 1 and after >= NEARLY_PERFECT else [f"{name} falls from {before:.3f} to {after:.3f}"]
-        )
+        return [] if high >= 0 else [f"{name} falls from {before:.3f} to {after:.3f}"]
     if low > 0:
         return []
     return [f"{name} is not shown to rise: {before:.3f} to {after:.3f}, difference {low:+.3f} to {high:+.3f}"]
