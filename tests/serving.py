@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from models.base import Generator
 from rag.access import Access
 from rag.api.service import Service
 from rag.config import Settings, load
@@ -35,7 +37,7 @@ class Live:
 
     url: str
     app: FastAPI
-    generator: ScriptedGenerator
+    generator: Any
     client: httpx.Client
     tokens: list[str]
 
@@ -64,7 +66,7 @@ class Live:
 @contextmanager
 def serving(
     directory: Path,
-    generator: ScriptedGenerator | None = None,
+    generator: Generator | None = None,
     *,
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
@@ -110,7 +112,7 @@ def serving(
                 thread.join()
 
 
-def filled(settings: Settings, generator: ScriptedGenerator) -> Workspace:
+def filled(settings: Settings, generator: Generator) -> Workspace:
     """Return an open workspace whose collection ``handbook`` holds two documents."""
     workspace = Workspace(settings, embedder=HashEmbedder(), generator=generator)
     handbook = workspace.collection("handbook", create=True)

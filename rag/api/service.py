@@ -123,7 +123,7 @@ class Service:
 
     def require_adapter(self, name: str | None) -> None:
         """
-        Check that an adapter is loaded; None stands for the base model.
+        Check that an adapter is offered; None stands for the base model.
 
         Raises:
             ApiError: there is none of that name (404).
@@ -131,7 +131,7 @@ class Service:
         known = self.workspace.models.generator.adapters
         if name is not None and name not in known:
             raise missing(
-                f"there is no adapter {name!r}; loaded are: {', '.join(known) or 'none'}.", "adapter_not_found"
+                f"there is no adapter {name!r}; offered are: {', '.join(known) or 'none'}.", "adapter_not_found"
             )
 
 

@@ -106,7 +106,7 @@ def test_adapter_that_fails_is_kept_but_not_offered_until_it_is_accepted(tmp_pat
 
 def test_name_that_is_taken_is_kept_unless_told(tmp_path: Path, base: Path) -> None:
     first = trained(tmp_path, base, steps=2).adapter
-    with pytest.raises(ConfigError, match="there is an adapter 'letters' already.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"there is an adapter 'letters' already.*--overwrite"):
         trained(tmp_path, base, steps=2)
     assert locate("letters") == first
     second = trained(tmp_path, base, steps=3, overwrite=True).adapter
