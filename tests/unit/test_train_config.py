@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finetune import files, scores
 from finetune.config import TrainConfig, read
 from models.base import ConfigError
 from models.catalog import load
@@ -126,6 +127,18 @@ def test_accelerate_config_is_read_by_accelerate(recipe: Path) -> None:
 
     loaded = load_config_from_file(str(recipe))
     assert loaded.num_processes == yaml.safe_load(recipe.read_text())["num_processes"]
+
+
+def test_sample_run_is_valid_and_its_rows_follow_its_schema() -> None:
+    folder = RECIPES.parents[1] / "docs" / "samples" / "house-style"
+    settings = read(folder / "train.yaml")
+    score = scores.choose(settings.gate)
+    assert score is not None
+    for path in (folder / "train.jsonl", folder / "dev.jsonl"):
+        found = files.read([path])
+        assert not found.bad
+        assert all(score.measure(one.answer, one.answer)["json_valid"] == 1 for one in found.usable)
+    assert not files.leaks(files.read([folder / "train.jsonl"]).usable, files.read([folder / "dev.jsonl"]).usable)
 
 
 def test_published_schema_is_that_of_the_settings() -> None:
