@@ -10,9 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from peft import PeftModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
@@ -102,7 +104,11 @@ class StopOnSignal(TrainerCallback):  # type: ignore[misc]
         self._before = {}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Save and stop if a signal came."""
+        """Save and stop if a signal came, in all processes after the same step."""
+        if dist.is_available() and dist.is_initialized():
+            flag = torch.tensor(int(self.stopped), device=args.device)
+            dist.all_reduce(flag, dist.ReduceOp.MAX)
+            self.stopped = bool(flag)
         if self.stopped:
             control.should_save = True
             control.should_training_stop = True
