@@ -159,6 +159,8 @@ def _curves(history: Sequence[Mapping[str, float]]) -> str:
     if held_out:
         axes.plot(*zip(*held_out, strict=True), color="#c25b12", marker="o", label="held out")
     axes.set(xlabel="step", ylabel="nats per learnt token", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     picture = io.BytesIO()
