@@ -36,7 +36,7 @@ def list_adapters(as_json: AsJson = False) -> None:
         offered = "yes" if adapter.is_offered else "no"
         context = "yes" if adapter.trained_with_context else "no"
         table.add_row(adapter.name, adapter.base, gate, offered, context, adapter.licence)
-    Console(highlight=False).print(table if found else "none; train one with `python -m finetune.train`")
+    Console(markup=False, highlight=False).print(table if found else "none; train one with `python -m finetune.train`")
 
 
 @app.command()
@@ -46,7 +46,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         _print(as_object(adapter))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     for key, value in as_object(adapter).items():
         console.print(f"{key:<22}{value if isinstance(value, str) else json.dumps(value)}")
 

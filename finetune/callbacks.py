@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import ExportableState
 
 LINES = 20
@@ -141,6 +143,12 @@ class KeepBest(TrainerCallback, ExportableState):  # type: ignore[misc]
             "args": {"directory": self._directory, "patience": self._patience},
             "attributes": {"best": self.best, "worse": self.worse},
         }
+
+    @staticmethod
+    def had_enough(checkpoint: Path) -> bool:
+        """Return whether the run that wrote a checkpoint had stopped by itself."""
+        kept = json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())["stateful_callbacks"].get("KeepBest")
+        return kept is not None and kept["attributes"]["worse"] >= kept["args"]["patience"]
 
     def on_evaluate(
         self,

@@ -17,7 +17,11 @@ import numpy.typing as npt
 
 from finetune.examples import Example
 from models.base import InputError, Message
+from models.prompt import abstains
 from models.tokenizer import ChatTokenizer
+
+BEHIND_THE_END = 16
+PLACEHOLDER = "x"
 
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -60,30 +64,52 @@ def encode(example: Example, tokenizer: ChatTokenizer, max_length: int) -> Row:
     """
     left_out = 0
     while True:
-        ids, learnt = _masked(example, tokenizer)
-        if len(ids) <= max_length:
-            return Row(example, ids, learnt, left_out)
+        whole = tokenizer.conversation_ids(_turns(example))
+        # A template puts a few tokens behind the last end token; masks are built only for what may fit.
+        if len(whole) <= max_length + BEHIND_THE_END:
+            ids, learnt = _masked(example, whole, tokenizer)
+            if len(ids) <= max_length:
+                return Row(example, ids, learnt, left_out)
         shorter = _shorter(example)
         if shorter is None:
             raise InputError(
-                f"needs {len(ids)} tokens, max_length is {max_length}"
+                f"needs {len(whole)} tokens, max_length is {max_length}"
                 + (f"; {left_out} passages or turns were left out already" if left_out else "")
             )
         example, left_out = shorter, left_out + 1
 
 
-def _masked(example: Example, tokenizer: ChatTokenizer) -> tuple[Ids, Mask]:
-    prompt = example.prompt
-    turns = (*prompt, Message("assistant", example.answer))
-    whole = tokenizer.conversation_ids(turns)
-    learnt = np.zeros(len(whole), np.bool_)
+def _turns(example: Example) -> tuple[Message, ...]:
+    return (*example.prompt, Message("assistant", example.answer))
+
+
+def _masked(example: Example, whole: list[int], tokenizer: ChatTokenizer) -> tuple[Ids, Mask]:
+    prompt, turns = example.prompt, _turns(example)
     earlier = [n for n, turn in enumerate(prompt) if turn.role == "assistant"] if example.learns_history else []
+    prefix = tokenizer.prompt_ids(prompt)
+    if whole[: len(prefix)] != prefix and not earlier:
+        whole = _joined(example, prefix, tokenizer)
+    learnt = np.zeros(len(whole), np.bool_)
     end = 0
     for number in (*earlier, len(prompt)):
         complete = whole if number == len(prompt) else tokenizer.conversation_ids(turns[: number + 1])
         begin, end = _answer(tokenizer, tokenizer.prompt_ids(turns[:number]), complete, whole)
         learnt[begin:end] = True
     return np.array(whole[:end], np.int64), learnt[:end]
+
+
+def _joined(example: Example, prefix: list[int], tokenizer: ChatTokenizer) -> list[int]:
+    """
+    Return the ids of prompt, answer and end, encoded apart.
+
+    An answer that begins with a line break or an indent is encoded together with the line break before it otherwise,
+    but in serving the prompt is there first and the model goes on from it.
+    """
+    sample = tokenizer.conversation_ids((*example.prompt, Message("assistant", PLACEHOLDER)))
+    behind = len(prefix) + len(tokenizer.plain_ids(PLACEHOLDER))
+    return (
+        [*prefix, *tokenizer.plain_ids(example.answer), *sample[behind:]] if sample[: len(prefix)] == prefix else sample
+    )
 
 
 def _answer(
@@ -112,7 +138,8 @@ def _answer(
 
 def _shorter(example: Example) -> Example | None:
     """Leave out the last distractor, else the oldest exchange; None where neither is left."""
-    if example.sources:
+    # Without a word on which passage holds the answer, any of them may.
+    if example.sources and (example.holds_evidence or abstains(example.answer)):
         distractor = next((n for n in reversed(range(len(example.sources))) if not example.sources[n].evidence), None)
         if distractor is not None and len(example.sources) > 1:
             kept = example.sources[:distractor] + example.sources[distractor + 1 :]

@@ -68,7 +68,7 @@ def read(paths: Sequence[Path]) -> Examples:
 
 def sha256(paths: Sequence[Path]) -> str:
     """Return the SHA-256 over the contents of files, and of the files in directories, in order."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(str(len(paths)).encode())
     for path in paths:
         files = [path] if path.is_file() else sorted(child for child in path.rglob("*") if child.is_file())
         for file in files:
@@ -134,8 +134,8 @@ def _parsed(line: bytes) -> object:
         return InputError(f"is not UTF-8 (byte {error.start + 1})")
     except json.JSONDecodeError as error:
         return InputError(f"is not JSON: {error.msg} (character {error.colno})")
-    except RecursionError:
-        return InputError("is not JSON: nested too deeply")
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end
+        return InputError(f"is not JSON that can be read: {error}")
     return value
 
 
@@ -169,10 +169,9 @@ def _cells(row: dict[str | None, object]) -> object:
     filled = {name: value for name, value in row.items() if value != ""}
     context = filled.get("context")
     if isinstance(context, str) and context.lstrip().startswith("["):
-        try:
-            filled["context"] = json.loads(context)
-        except json.JSONDecodeError as error:
-            return InputError(f"context: looks like JSON, but is not: {error.msg} (character {error.colno})")
+        filled["context"] = _parsed(context.encode())
+        if isinstance(filled["context"], InputError):
+            return InputError(f"context: begins as JSON does, but {filled['context']}")
     return filled
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors.torch import load_file
-from transformers import BitsAndBytesConfig, TrainingArguments
+from transformers import BitsAndBytesConfig, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from finetune.batch import Batch, batches, packs, rows_at_once
 from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
@@ -150,13 +151,14 @@ def fit(
     steps = plan_steps(
         [len(row.ids) for row in rows], config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed
     )
-    network = lora_network(config, model, device)
+    args = arguments(config, len(steps), device, directory / "checkpoints")
+    network = lora_network(config, model, args.device)
     progress = ShowProgress([sum(len(rows[number].ids) for number in step) for step in steps])
     signals, best = StopOnSignal(), directory / "best"
     longest = max(len(row.ids) for row in (*rows, *held_out))
     trainer = LoraTrainer(
         network,
-        arguments(config, len(steps), device, directory / "checkpoints"),
+        args,
         steps=[[rows[number] for number in step] for step in steps],
         cut=cutter(config, longest, device, pad_id),
         held_out=held_out,
@@ -164,13 +166,15 @@ def fit(
         callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
     )
     _require_equal_work(trainer, config)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if resume and KeepBest.had_enough(resume):
+        trainer.state = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
+    else:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if signals.stopped:
         raise Interrupted
-    saved = directory / "last"
-    trainer.save_model(str(saved))
-    if config.early_stopping:
-        saved = best
+    saved = best if config.early_stopping else directory / "last"
+    if not config.early_stopping:
+        trainer.save_model(str(saved))
     is_main: bool = trainer.is_world_process_zero()
     if is_main:
         _finish(saved, model)
@@ -180,7 +184,7 @@ def fit(
 def arguments(config: TrainConfig, steps: int, device: torch.device, directory: Path) -> TrainingArguments:
     """Return the Trainer's arguments for a run of so many steps."""
     evaluate = config.eval_every or max(1, steps // EVALUATIONS)
-    return TrainingArguments(
+    args = TrainingArguments(
         output_dir=str(directory),
         max_steps=steps,
         per_device_train_batch_size=1,  # an item of the data is a whole step
@@ -207,6 +211,9 @@ def arguments(config: TrainConfig, steps: int, device: torch.device, directory: 
         report_to=[],
         log_level="warning",
     )
+    if args.n_gpu > 1:
+        args._n_gpu = 1  # several GPUs are used by several processes; DataParallel would cut our batches once more
+    return args
 
 
 def _require_equal_work(trainer: LoraTrainer, config: TrainConfig) -> None:
@@ -215,10 +222,10 @@ def _require_equal_work(trainer: LoraTrainer, config: TrainConfig) -> None:
     if config.batch_size < processes:
         raise ConfigError(f"batch_size: {config.batch_size} examples cannot be shared by {processes} processes.")
     sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-    if sharded and (config.packing or config.batch_size % processes):
+    if sharded and (config.packing or config.early_stopping or config.batch_size % processes):
         raise ConfigError(
             f"batch_size: with FSDP or DeepSpeed, {config.batch_size} must be a multiple of {processes} processes, and "
-            "packing must be off."
+            "packing and early_stopping must be off."
         )
 
 
@@ -231,7 +238,7 @@ def _finish(directory: Path, model: Model) -> None:
         encoding="utf-8",
     )
     weights = load_file(directory / WEIGHTS)
-    if not any(bool(weight.any()) for name, weight in weights.items() if "lora_B" in name):
+    if not any(bool(weight.any()) for name, weight in weights.items() if "_B" in name):
         raise ModelError("the training changed nothing: every lora_B weight is still 0. Train for more steps.")
 
 

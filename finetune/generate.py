@@ -27,6 +27,7 @@ def generate(
     tokenizer: ChatTokenizer,
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
+    at_once: int = PROMPTS_AT_ONCE,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Generated]:
     """
@@ -37,6 +38,7 @@ def generate(
         tokenizer: the network's.
         prompts: token ids.
         max_tokens: most new tokens of each.
+        at_once: prompts that are continued side by side.
         on_progress: called with the number of prompts that are done.
 
     Returns:
@@ -50,8 +52,8 @@ def generate(
     )
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     found: dict[int, Generated] = {}
-    for begin in range(0, len(order), PROMPTS_AT_ONCE):
-        chosen = order[begin : begin + PROMPTS_AT_ONCE]
+    for begin in range(0, len(order), at_once):
+        chosen = order[begin : begin + at_once]
         longest = max(len(prompts[number]) for number in chosen)
         ids = torch.full((len(chosen), longest), tokenizer.pad_id)
         mask = torch.zeros_like(ids)

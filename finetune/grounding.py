@@ -7,14 +7,9 @@ from collections.abc import Mapping
 
 from finetune.examples import Example
 from finetune.scores import f1
-from models.prompt import REFUSAL
+from models.prompt import abstains
 
 _MARKER = re.compile(r"\s?\[(\d{1,3})\]")
-
-
-def abstains(text: str) -> bool:
-    """Return whether an answer says that the sources do not hold one."""
-    return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
 
 
 def measure(answer: str, example: Example) -> Mapping[str, float]:

@@ -53,6 +53,11 @@ def make(setup: Setup) -> Plan:
     steps = plan_steps(lengths, config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed)
     tokens = [sum(lengths[number] for number in step) for step in steps]
     network = lora_network(config, setup.model, setup.device).to(setup.device).train()
+    if config.gradient_checkpointing:
+        network.get_base_model().activation_checkpointing_enable(
+            activation_checkpointing_kwargs={"use_reentrant": False}
+        )
+    mixed = setup.device.type != "cpu" and config.precision != "fp32"
     head, cut = (
         SelectiveHead(network.get_base_model()),
         cutter(config, max(lengths), setup.device, setup.tokenizer.pad_id),
@@ -61,8 +66,11 @@ def make(setup: Setup) -> Plan:
     def seconds(step: Sequence[int]) -> float:
         started = time.perf_counter()
         for batch in cut([rows[number] for number in step]):
-            losses, _ = head.token_losses(network, on(setup.device, batch))
+            with torch.autocast(setup.device.type, torch.bfloat16, enabled=mixed):
+                losses, _ = head.token_losses(network, on(setup.device, batch))
             torch.autograd.backward(losses.sum())
+        if setup.device.type != "cpu":
+            torch.accelerator.synchronize()
         return time.perf_counter() - started
 
     longest = seconds(steps[int(np.argmax(tokens))])

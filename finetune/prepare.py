@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from models.base import InputError
 from models.tokenizer import ChatTokenizer
 
 logger = logging.getLogger(__name__)
+
+LEAST_ROWS = 10
+"""The gate concludes nothing from fewer held-out rows."""
 
 LISTED = 100
 """So many bad rows are listed in a message; a file of another form would fill the screen for minutes."""
@@ -43,6 +47,16 @@ class Prepared:
     duplicates: tuple[tuple[str, ...], ...]
     leaks: tuple[tuple[str, str], ...]
     data_sha256: str
+
+    @property
+    def rows_sha256(self) -> str:
+        """SHA-256 of what is learnt and what is judged, row by row: the same only for the same split."""
+        digest = hashlib.sha256()
+        for rows in (self.train, self.held_out):
+            for row in rows:
+                digest.update(row.ids.tobytes() + row.learnt.tobytes())
+            digest.update(b"|")
+        return digest.hexdigest()
 
     @property
     def has_context(self) -> bool:
@@ -76,9 +90,9 @@ def prepare(
         held_out, worse = _encoded(also.usable, tokenizer, max_length)
         bad += [*also.bad, *worse]
     if score:
-        unscored = {row.place: problem for row in held_out if (problem := score.problem(row.example.answer))}
-        bad += [BadRow(place, problem) for place, problem in unscored.items()]
-        held_out = [row for row in held_out if row.place not in unscored]
+        problems = [score.problem(row.example.answer) for row in held_out]
+        bad += [BadRow(row.place, problem) for row, problem in zip(held_out, problems, strict=True) if problem]
+        held_out = [row for row, problem in zip(held_out, problems, strict=True) if not problem]
     if bad and not skip_bad_rows:
         raise InputError(_listed(bad))
     if not train or not held_out:
@@ -92,10 +106,15 @@ def prepare(
         bad=tuple(bad),
         duplicates=tuple(tuple(group) for group in files.duplicates([row.example for row in train])),
         leaks=tuple(files.leaks([row.example for row in train], [row.example for row in held_out])),
-        data_sha256=files.sha256([*config.data.train, *(config.data.eval or [])]),
+        data_sha256=_sha256(config),
     )
     _warn(prepared)
     return prepared
+
+
+def _sha256(config: TrainConfig) -> str:
+    parts = files.sha256(config.data.train) + files.sha256(config.data.eval or [])
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _encoded(examples: Sequence[Example], tokenizer: ChatTokenizer, max_length: int) -> tuple[list[Row], list[BadRow]]:
@@ -110,7 +129,7 @@ def _encoded(examples: Sequence[Example], tokenizer: ChatTokenizer, max_length: 
 
 def _split(rows: Sequence[Row], config: TrainConfig) -> tuple[list[Row], list[Row]]:
     """Hold a share of the rows out; those that ask the same go to the same side."""
-    wanted = min(round(config.data.eval_share * len(rows)), config.gate.rows)
+    wanted = min(max(round(config.data.eval_share * len(rows)), LEAST_ROWS), config.gate.rows, len(rows) // 2)
     asked = [files.asked(row.example) for row in rows]
     questions = list(dict.fromkeys(asked))
     held: set[str] = set()
@@ -148,6 +167,12 @@ def _warn(prepared: Prepared) -> None:
             "%d held-out rows ask what a training row asks, so the gate sees too good a result, for example %s",
             len(prepared.leaks),
             " and ".join(prepared.leaks[0]),
+        )
+    if len(prepared.held_out) < LEAST_ROWS:
+        logger.warning(
+            "%d held-out rows are too few: the gate needs %d to conclude anything, so the adapter will not pass",
+            len(prepared.held_out),
+            LEAST_ROWS,
         )
     short = sum(row.left_out > 0 for row in prepared.train)
     if short:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -17,8 +18,9 @@ import torch
 
 from finetune import checkpoints, report, scores
 from finetune.config import TrainConfig
+from finetune.encode import Row
 from finetune.fit import Fitted, Interrupted, device_of, fit
-from finetune.gate import Verdict, judge
+from finetune.gate import Verdict, general_text, judge
 from finetune.prepare import Prepared, prepare
 from models.adapter_store import adapters_dir
 from models.adapters import MANIFEST, Adapter, read, write_manifest
@@ -45,6 +47,7 @@ class Setup:
     model: Model
     tokenizer: ChatTokenizer
     score: scores.Score | None
+    general: list[Row]
     data: Prepared
     device: torch.device
 
@@ -74,8 +77,9 @@ def set_up(config: TrainConfig, *, skip_bad_rows: bool) -> Setup:
         )
     tokenizer = ChatTokenizer(model)
     score = scores.choose(config.gate)
+    general = general_text(config.gate.general, tokenizer, model.context_length)
     data = prepare(config, tokenizer, config.max_length, score, skip_bad_rows=skip_bad_rows)
-    return Setup(config, model, tokenizer, score, data, device)
+    return Setup(config, model, tokenizer, score, general, data, device)
 
 
 def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
@@ -112,16 +116,24 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
         raise KeyboardInterrupt from None
     if not fitted.is_main:
         return None
+    gc.collect()  # the network that was trained, before another one is loaded to be judged
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     draft = directory / "adapter" / setup.config.name
     shutil.rmtree(draft.parent, ignore_errors=True)
     shutil.copytree(fitted.directory, draft)
-    unjudged = _described(setup, draft, {}, passed=False)
     verdict = judge(
-        unjudged, setup.model, setup.tokenizer, setup.data.held_out, setup.config.gate, setup.score, setup.device
+        _described(setup, draft, {}, passed=False),
+        setup.model,
+        setup.tokenizer,
+        setup.data.held_out,
+        setup.config.gate,
+        setup.score,
+        setup.general,
+        setup.device,
     )
-    _described(setup, draft, verdict.scores, passed=verdict.passed)
-    outcome = Outcome(unjudged, verdict, fitted, time.perf_counter() - started)
-    report.write(draft, report.facts(setup, outcome))
+    judged = _described(setup, draft, verdict.scores, passed=verdict.passed)
+    report.write(draft, report.facts(setup, Outcome(judged, verdict, fitted, time.perf_counter() - started)))
     return Outcome(_put_in_place(draft, setup, directory), verdict, fitted, time.perf_counter() - started)
 
 
@@ -160,7 +172,7 @@ def _begin(setup: Setup, directory: Path, *, resume: bool, overwrite: bool) -> P
 def _identity(setup: Setup) -> dict[str, Any]:
     """Return what must be the same for a run to be the same."""
     settings = setup.config.model_dump(mode="json", by_alias=True, exclude={"gate", "data", "licence"})
-    return {**settings, "data": setup.data.data_sha256, "weights": setup.model.weights_hash}
+    return {**settings, "rows": setup.data.rows_sha256, "weights": setup.model.weights_hash}
 
 
 def _described(setup: Setup, directory: Path, measured: Mapping[str, Mapping[str, float]], *, passed: bool) -> Adapter:

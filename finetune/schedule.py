@@ -26,9 +26,10 @@ def plan_steps(
 
     Args:
         lengths: tokens of each row, at least one row.
-        batch_size: rows per step; the last step may have fewer when ``epochs`` says how many rows are read.
+        batch_size: rows per step.
         steps: number of steps, over as many passes as they take.
-        epochs: number of passes instead; a fraction reads a part of the rows once more.
+        epochs: number of passes instead; a fraction reads a part of the rows once more, and so does a last step that
+            would have fewer rows than the others.
         seed: of the order.
 
     Raises:
@@ -36,16 +37,15 @@ def plan_steps(
     """
     if (steps is None) == (epochs is None):
         raise ValueError("give either steps or epochs")
-    wanted = steps * batch_size if steps is not None else max(1, math.ceil((epochs or 0) * len(lengths) - 1e-9))
+    steps = steps or max(1, math.ceil((epochs or 0) * len(lengths) / batch_size - 1e-9))
+    wanted = steps * batch_size
     stream = np.fromiter(_passes(len(lengths), seed), np.int64, wanted)
     planned: list[list[int]] = []
     window = WINDOW_STEPS * batch_size
     for begin in range(0, wanted, window):
         rows = sorted(stream[begin : begin + window].tolist(), key=lengths.__getitem__)
         cut = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
-        full = [step for step in cut if len(step) == batch_size]
-        order = np.random.default_rng([seed, begin]).permutation(len(full))
-        planned += [full[at] for at in order] + [step for step in cut if len(step) < batch_size]
+        planned += [cut[at] for at in np.random.default_rng([seed, begin]).permutation(len(cut))]
     return planned
 
 

@@ -26,6 +26,7 @@ Measure = Callable[[str, str], Mapping[str, float]]
 """From an answer and the expected one to numbers by name."""
 
 MOST_ROWS = 10_000
+MOST_BYTES = 1_000_000
 QUERY_SECONDS = 5.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -123,10 +124,10 @@ def _field_f1(value: object, wanted: object) -> float:
 
 def _fields(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each leaf of a JSON value with its path; the order within a list does not count."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _fields(inner, (*path, key))
-    elif isinstance(value, list):
+    elif isinstance(value, list) and value:
         for inner in value:
             yield from _fields(inner, (*path, "[]"))
     else:
@@ -160,7 +161,7 @@ def _sql_score(path: Path) -> Score:
 
 def run_query(path: Path, query: str) -> Sequence[tuple[Any, ...]]:
     """
-    Return the rows of a query; the file cannot be changed by it, and it ends after 5 seconds or 10,000 rows.
+    Return the rows of a query; it cannot change the file, and ends after 5 seconds, 10,000 rows or a value of 1 MB.
 
     Raises:
         sqlite3.Error: it is no query, changes something, or takes too long.
@@ -168,6 +169,7 @@ def run_query(path: Path, query: str) -> Sequence[tuple[Any, ...]]:
     until = time.monotonic() + QUERY_SECONDS
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
         connection.set_authorizer(_reads_only)
         connection.set_progress_handler(lambda: int(time.monotonic() > until), _STEPS_BETWEEN_LOOKS)
         return connection.execute(query).fetchmany(MOST_ROWS)

@@ -59,7 +59,7 @@ def main(
         if as_json:
             print_object(planned.facts)
         else:
-            planned.show(Console(highlight=False))
+            planned.show(Console(markup=False, highlight=False))
         return
     outcome = run.run(setup, resume=resume, overwrite=overwrite)
     if outcome is None:
@@ -67,7 +67,7 @@ def main(
     if as_json:
         print_object(as_object(outcome))
     else:
-        _show(outcome, Console(highlight=False))
+        _show(outcome, Console(markup=False, highlight=False))
     sys.stdout.flush()
 
 

@@ -8,6 +8,7 @@ gradient is that of the mean over all learnt tokens of the step, however it is c
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,7 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainingArguments
 
 from finetune import checkpoints
-from finetune.batch import IGNORED, Batch, on
+from finetune.batch import Batch, on
 from finetune.callbacks import save_adapter
 from finetune.encode import Row
 from finetune.loss import SelectiveHead
@@ -76,12 +77,7 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         (rows,) = items
         mine = rows[self.args.process_index :: self.args.world_size]
         learnt = sum(int(row.learnt.sum()) for row in rows)
-        # A process without a row in a short last step still takes part in exchanging gradients, with one that counts 0.
-        batches = self._cut(mine or rows[:1])
-        if not mine:
-            for batch in batches:
-                batch["labels"].fill_(IGNORED)
-        return Step(batches=batches, learnt=learnt, places=[row.place for row in rows])
+        return Step(batches=self._cut(mine), learnt=learnt, places=[row.place for row in rows])
 
     def training_step(
         self, model: nn.Module, inputs: Step, num_items_in_batch: torch.Tensor | int | None = None
@@ -108,9 +104,11 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
             raise self._not_a_number("loss")
         return total
 
-    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
-        norm: torch.Tensor = super()._clip_grad_norm(model)
-        if not torch.isfinite(norm):
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor | float | None:
+        norm: torch.Tensor | float | None = super()._clip_grad_norm(model)
+        if norm is None:  # DeepSpeed knows it only after its step
+            return None
+        if not math.isfinite(norm):
             raise self._not_a_number("gradient")
         if self.state.global_step == 0 and not norm:
             raise ModelError("no gradient reaches the adapter's weights; nothing could be learnt.")

@@ -41,7 +41,11 @@ def installed(base: Model | None = None) -> list[Adapter]:
     """
     found = []
     for directory in _directories().values():
-        adapter = _read_once(directory, (directory / MANIFEST).stat().st_mtime_ns)
+        try:
+            changed = (directory / MANIFEST).stat().st_mtime_ns
+        except FileNotFoundError:  # removed since it was listed
+            continue
+        adapter = _read_once(directory, changed)
         if adapter is None:
             continue
         if base is None or adapter.base_weights_hash == base.weights_hash:

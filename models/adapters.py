@@ -8,15 +8,14 @@ worse. So all of it is written down when training ends, and compared before an a
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from models import vetting
 from models.base import ModelError
@@ -28,6 +27,9 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
 REPORT = "report.html"
+
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
+"""Text that may be shown in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,18 @@ class Adapter:
 
     name: str
     directory: Path
-    base: str
+    base: Line
     base_weights_hash: Sha256
     prompt_format: int
     chat_template_sha256: Sha256
-    golden_text: str
+    golden_text: Annotated[str, Field(max_length=10_000)]
     golden_ids: tuple[int, ...]
     data_sha256: Sha256
     recipe: Mapping[str, JsonValue]
     scores: Mapping[str, Mapping[str, float]]
     trained_with_context: bool
     gate_passed: bool
-    licence: str
+    licence: Line
     files: Mapping[str, Sha256]
     accepted: bool = False
 
@@ -145,8 +147,8 @@ def read(directory: Path) -> Adapter:
         ModelError: there is no manifest, or it is not valid; every problem is listed.
     """
     try:
-        content = json.loads((directory / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = vetting.read_settings(directory / MANIFEST)
+    except (OSError, ModelError) as error:
         raise ModelError(
             f"{directory / MANIFEST} cannot be read ({type(error).__name__}). An adapter is made with "
             "`python -m finetune.train --config CONFIG`."

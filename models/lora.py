@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -71,7 +72,7 @@ class ResidentAdapters:
             known = None
         if known is None:
             self._verify(adapter)
-            known = _Resident(self._insert(adapter, _settings(adapter)), files)
+            known = _Resident(self._insert(adapter), files)
             while len(self._resident) >= MAX_RESIDENT:
                 self._remove(self._resident.pop(next(iter(self._resident))))
         self._resident[adapter.name] = known
@@ -94,11 +95,13 @@ class ResidentAdapters:
             self._lora.delete_adapter(resident.key)
             self._lora.disable_adapter_layers()  # deleting activates another one
 
-    def _insert(self, adapter: Adapter, config: LoraConfig) -> str:
+    def _insert(self, adapter: Adapter) -> str:
         """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
         # PEFT makes module names of adapter names, and those may not hold a dot, nor be called "keys".
         key = f"adapter{self._inserted}"
         self._inserted += 1
+        config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
+        config.inference_mode = True
         weights = load_file(adapter.directory / WEIGHTS)
         try:
             if self._lora is None:
@@ -107,20 +110,31 @@ class ResidentAdapters:
                 self._lora.peft_config[key] = config
                 self._lora.inject_adapter(self._network, key, low_cpu_mem_usage=True)
             result = set_peft_model_state_dict(self._network, weights, key, low_cpu_mem_usage=True)
-        except (ValueError, RuntimeError) as error:
+            strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if f".{key}." in name)]
+            if strangers:
+                raise ValueError(
+                    f"{len(strangers)} weights are missing or have no place, for example {strangers[0]}; its "
+                    "adapter_config.json describes other weights"
+                )
+        except Exception as error:  # whatever PEFT makes of settings that it was not meant for
+            self._discard(key)
             reason = textwrap.shorten(str(error), 300)
             raise ModelError(f"the adapter {adapter.name!r} does not fit: {reason}") from error
-        finally:
-            if self._lora is not None:
-                self._lora.disable_adapter_layers()
-                self._active = None
-        strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if f".{key}." in name)]
-        if strangers:
-            raise ModelError(
-                f"the adapter {adapter.name!r} does not fit: {len(strangers)} weights are missing or have no place, "
-                f"for example {strangers[0]}; its adapter_config.json describes other weights."
-            )
+        self._lora.disable_adapter_layers()
+        self._active = None
         return key
+
+    def _discard(self, key: str) -> None:
+        """Take an adapter out again, however far its insertion came, so that the base model is what it was."""
+        self._active = None
+        if self._lora is not None:
+            self._lora.delete_adapter(key)
+            self._lora.disable_adapter_layers()
+            return
+        for name, module in list(self._network.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                parent, _, child = name.rpartition(".")
+                setattr(self._network.get_submodule(parent), child, module.get_base_layer())
 
 
 def verifier(model: Model, tokenizer: ChatTokenizer) -> Callable[[Adapter], None]:
@@ -132,18 +146,3 @@ def verifier(model: Model, tokenizer: ChatTokenizer) -> Callable[[Adapter], None
         chat_template_sha256=tokenizer.template_sha256,
         tokenize=tokenizer.token_ids,
     )
-
-
-def _settings(adapter: Adapter) -> LoraConfig:
-    """Read the adapter's settings; refuse what would change the base model itself, or have no effect here."""
-    config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
-    settings = {"bias": config.bias, "init_lora_weights": config.init_lora_weights}
-    if config.bias != "none" or config.init_lora_weights not in (True, False, "gaussian"):
-        raise ModelError(
-            f"the adapter {adapter.name!r} has {settings}, which changes the base model's own weights; "
-            "expected bias='none' and init_lora_weights=True."
-        )
-    if config.alora_invocation_tokens:
-        raise ModelError(f"the adapter {adapter.name!r} is an activated LoRA; expected one that is always on.")
-    config.inference_mode = True
-    return config

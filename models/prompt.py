@@ -51,6 +51,11 @@ class Fitted:
     passages: int
 
 
+def abstains(text: str) -> bool:
+    """Return whether an answer says that the sources do not hold one."""
+    return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
+
+
 def plain(question: str, history: Sequence[Message] = ()) -> tuple[Message, ...]:
     """Return the prompt without sources: a system turn (unless the history brings one), the history, the question."""
     system = () if any(message.role == "system" for message in history) else (Message("system", PLAIN_SYSTEM),)

@@ -82,6 +82,12 @@ class ChatTokenizer:
             ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
+    def plain_ids(self, text: str) -> list[int]:
+        """Return the ids of a text in which control tokens are read as text, too."""
+        with self._reading:
+            ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return ids
+
     def text(self, ids: Sequence[int], *, control: bool = False) -> str:
         """Return the text of ids, with the control tokens or without."""
         with self._reading:
@@ -101,6 +107,7 @@ class ChatTokenizer:
                     add_generation_prompt=add_generation_prompt,
                     return_dict=False,
                     sanitize_control_tokens=True,
+                    enable_thinking=False,  # templates of models that think aloud leave it out then
                 )
         except TemplateError as error:
             raise InputError(f"the chat template of {self._model.name!r} refuses this conversation: {error}") from error

@@ -47,35 +47,25 @@ HARMLESS_PRIVATE_KEYS = frozenset(
         "_sliding_window_pattern",
     }
 )
-# Settings of a plain LoRA, each a number, a name or a pattern. Any other setting of PEFT must be left unset.
+# Settings of a plain LoRA. Any other setting of PEFT must be left unset: some train more than the low-rank update, and
+# some are regular expressions.
 LORA_SETTINGS = frozenset(
     {
-        "alora_invocation_tokens",
-        "alpha_pattern",
         "base_model_name_or_path",
         "bias",
-        "ensure_weight_tying",
-        "exclude_modules",
         "fan_in_fan_out",
         "inference_mode",
         "init_lora_weights",
-        "layers_pattern",
-        "layers_to_transform",
         "lora_alpha",
-        "lora_bias",
         "lora_dropout",
         "megatron_core",  # PEFT's default names a package; it is imported only where megatron_config is set
-        "modules_to_save",
         "peft_type",
         "peft_version",
         "qalora_group_size",
         "r",
-        "rank_pattern",
         "revision",
         "target_modules",
-        "target_parameters",
         "task_type",
-        "trainable_token_indices",
         "use_dora",
         "use_rslora",
     }
@@ -205,6 +195,16 @@ def lora_problems(path: Path) -> Iterator[str]:
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         yield "expected a LoRA adapter, peft_type LORA"
         return
+    modules = config.get("target_modules")
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        yield "'target_modules' is no list of names"
+    for key in ("r", "lora_alpha", "lora_dropout"):
+        if isinstance(config.get(key, 1), bool) or not isinstance(config.get(key, 1), int | float):
+            yield f"{key!r} is no number"
+    if config.get("bias", "none") != "none" or config.get("init_lora_weights", True) not in (True, False, "gaussian"):
+        yield "it changes the base model's own weights; expected bias='none' and init_lora_weights=True"
+    if config.get("alora_invocation_tokens"):
+        yield "it is an activated LoRA; expected one that is always on"
     for key, value in config.items():
         if key not in LORA_SETTINGS and value not in (None, False, {}, []):
             yield f"{key!r} is set, which a plain LoRA does not need"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from models import base
 from models.adapter_store import not_offered
 from models.base import Message, SamplingParams
-from models.prompt import REFUSAL, Fitted, Passage, fit, fit_plain
+from models.prompt import REFUSAL, Fitted, Passage, abstains, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
 from rag.types import Answer, Citation, Document, Hit, Timings
@@ -108,11 +108,6 @@ def last(stream: AnswerStream) -> Answer:
         if isinstance(outcome, Answer):
             return outcome
     raise ValueError("the stream ended without an Answer")
-
-
-def abstains(text: str) -> bool:
-    """Return whether an answer says that the sources do not hold one."""
-    return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
 
 
 def _require_adapter(name: str | None, generator: base.Generator) -> None:

@@ -9,6 +9,7 @@ what ``finetune.train`` reads; the two packages share nothing else.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections import Counter
@@ -30,6 +31,8 @@ from rag.evaluate.rows import Problems, Row, read_rows, write_rows
 if TYPE_CHECKING:
     from rag.knowledge_base import KnowledgeBase
     from rag.types import Hit
+
+logger = logging.getLogger(__name__)
 
 DEEPER = 10
 """So many times as many passages are looked through for evidence and for distractors as an example holds."""
@@ -71,27 +74,30 @@ def read_answered(path: Path) -> list[Answered]:
         InputError: lines are malformed, or have evidence and no answer; every line is named.
     """
     problems = Problems()
-    found = []
+    found: dict[str, Answered] = {}
     for line, row in read_rows(path, _AnsweredRow, problems):
+        name = row.id or f"line {line}"
+        if name in found:
+            problems.add(path, line, f"the id {name!r} is taken by an earlier line")
         can_be_answered = row.answerable and bool(row.evidence)
         if not row.question.strip():
             problems.add(path, line, "the question is empty")
         if can_be_answered and not row.answer.strip():
             problems.add(path, line, "it has evidence, but no answer")
         evidence = tuple(Evidence(one.source, (one.quote or "").strip()) for one in row.evidence)
-        question = Question(row.id or f"line {line}", row.question, evidence if can_be_answered else ())
-        found.append(Answered(question, row.answer))
+        question = Question(name, row.question, evidence if can_be_answered else ())
+        found[name] = Answered(question, row.answer)
     problems.raise_if_any()
     if not found:
         raise InputError(f"{path} holds no question.")
-    return found
+    return list(found.values())
 
 
 def ground(
     knowledge_base: KnowledgeBase, answered: Sequence[Answered], *, passages: int, with_evidence: float, seed: int
 ) -> list[dict[str, Any]]:
     """
-    Return a training example for each question.
+    Return a training example for each question; one whose evidence stands nowhere is left out, and logged.
 
     Args:
         knowledge_base: where passages are looked for.
@@ -115,6 +121,9 @@ def ground(
     for one in answered:
         deeper = knowledge_base.rank(one.question.text, passages * DEEPER)
         places = [target for target in targets.get(one.question.id, []) if target.spans != ()]
+        if one.question.evidence and not places:
+            logger.warning("%s is left out: the collection does not hold its evidence", one.question.id)
+            continue
         keeps = bool(places) and rng.random() < with_evidence
         if keeps:
             hits = knowledge_base.search(

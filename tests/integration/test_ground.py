@@ -101,6 +101,21 @@ def test_evidence_that_retrieval_misses_is_put_in(base: KnowledgeBase, tmp_path:
     assert found["answer"] == "Room 100 [2]."
 
 
+def test_question_whose_evidence_is_not_there_is_left_out_and_named(
+    base: KnowledgeBase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = asked("badge", 0) | {"id": "lost", "evidence": [{"source": "badge.md", "quote": "The badge office moved."}]}
+    path = write_rows(tmp_path / "q.jsonl", [lost, asked("leave", 2)])
+    rows = ground(base, read_answered(path), passages=2, with_evidence=1, seed=0)
+    assert [row["id"] for row in rows] == ["leave"]
+    assert "lost is left out" in caplog.text
+
+
+def test_id_that_is_taken_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="line 2: the id 'badge' is taken"):
+        read_answered(write_rows(tmp_path / "q.jsonl", [asked("badge", 0), asked("badge", 1)]))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

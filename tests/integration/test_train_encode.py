@@ -107,6 +107,31 @@ def test_row_that_cannot_be_shortened_is_refused(tokenizer: ChatTokenizer) -> No
         encode(example(grounded([3, 60], 2, "x"), ""), tokenizer, 60)
 
 
+@pytest.mark.parametrize("answer", ["\n\n1. first", "    def f():\n        pass", " x", "\ttab"])
+def test_answer_that_begins_with_space_follows_the_prompt_of_serving(tokenizer: ChatTokenizer, answer: str) -> None:
+    row = encode(example({"prompt": "Write.", "completion": answer}, ""), tokenizer, 512)
+    assert learnt(row, tokenizer) == f"{answer}<|im_end|>"
+    prompt = tokenizer.prompt_ids(row.example.prompt)
+    assert row.ids[: len(prompt)].tolist() == prompt
+    assert row.learnt.tolist() == [False] * len(prompt) + [True] * (len(row.ids) - len(prompt))
+
+
+def test_passages_are_not_left_out_when_any_may_hold_the_answer(tokenizer: ChatTokenizer) -> None:
+    row = example({"question": "q", "context": ["a " * 40, "b " * 40, "It is 42."], "answer": "42"}, "")
+    with pytest.raises(InputError, match=r"needs \d+ tokens, max_length is 200$"):
+        encode(row, tokenizer, 200)
+
+
+def test_template_of_a_model_that_thinks_aloud_is_asked_not_to(tmp_path: Path) -> None:
+    thinking = "{% if add_generation_prompt and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    content = "{{ message['content'] }}"
+    last = "{% if message['role'] == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    template = CHAT_TEMPLATE.replace(content, last + content) + thinking
+    tokenizer = with_template(tmp_path, template)
+    row = encode(example({"prompt": "x", "completion": "y"}, ""), tokenizer, 512)
+    assert learnt(row, tokenizer) == "y<|im_end|>"
+
+
 def with_template(tmp_path: Path, template: str) -> ChatTokenizer:
     model = tiny_model(tmp_path)
     (tmp_path / "chat_template.jinja").write_text(template)

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from finetune import gate as gates
 from finetune import scores
 from finetune.config import GateSettings
 from finetune.encode import Row
 from finetune.examples import Example
-from finetune.gate import Measured, compare, interval, judge
+from finetune.gate import Measured, compare, general_text, interval, judge
 from finetune.generate import Generated, generate
-from models.base import InputError, Message, ModelError, SamplingParams
+from models.base import ConfigError, Message, ModelError, SamplingParams
 from models.generator import TransformersGenerator
 from models.network import load_network
 from models.prompt import REFUSAL
@@ -54,7 +53,15 @@ def test_gate_without_a_score_looks_at_the_loss(before: Measured, after: Measure
 
 @pytest.mark.parametrize(
     ("before", "after", "passes"),
-    [(0.0, 0.5, True), (0.5, 0.5, False), (0.5, 0.525, False), (0.5, 0.3, False), (1.0, 1.0, True), (1.0, 0.7, False)],
+    [
+        (0.0, 0.5, True),
+        (0.5, 0.5, False),
+        (0.5, 0.525, False),
+        (0.5, 0.3, False),
+        (1.0, 1.0, True),
+        (1.0, 0.7, False),
+        (1.0, 0.95, False),
+    ],
 )
 def test_gate_with_a_score_wants_it_shown_to_rise(before: float, after: float, passes: bool) -> None:
     verdict = compare(side(2, score=before), side(1, score=after), EXAMPLES, GateSettings(), "f1")
@@ -87,6 +94,11 @@ def rows(tokenizer: ChatTokenizer, tmp_path: Path) -> list[Row]:
     return encoded(tokenizer, questions(12), tmp_path)
 
 
+@pytest.fixture(scope="module")
+def general(tokenizer: ChatTokenizer) -> list[Row]:
+    return general_text(None, tokenizer, 512)
+
+
 def test_gate_answers_as_the_server_answers(model: Model, tokenizer: ChatTokenizer) -> None:
     asked = [[Message("user", text)] for text in ("hello", "a longer question about badges", "x")]
     together = generate(load_network(model, torch.float32), tokenizer, [tokenizer.prompt_ids(m) for m in asked], 24)
@@ -98,11 +110,11 @@ def test_gate_answers_as_the_server_answers(model: Model, tokenizer: ChatTokeniz
 
 
 def test_gate_judges_what_would_be_served(
-    model: Model, tokenizer: ChatTokenizer, rows: list[Row], tmp_path: Path
+    model: Model, tokenizer: ChatTokenizer, general: list[Row], rows: list[Row], tmp_path: Path
 ) -> None:
     adapter = write_tiny_adapter(tmp_path / "terse", model)
     settings = GateSettings(max_tokens=8)
-    verdict = judge(adapter, model, tokenizer, rows, settings, scores.choose(GateSettings(score="f1")), CPU)
+    verdict = judge(adapter, model, tokenizer, rows, settings, scores.choose(GateSettings(score="f1")), general, CPU)
     server = TransformersGenerator(model, "cpu", lambda: [adapter])
     for example, before, after in verdict.rows:
         for name, text in ((None, before), ("terse", after)):
@@ -114,35 +126,42 @@ def test_gate_judges_what_would_be_served(
     )
 
 
-def test_gate_scores_grounded_rows(model: Model, tokenizer: ChatTokenizer, tmp_path: Path) -> None:
+def test_gate_scores_grounded_rows(model: Model, tokenizer: ChatTokenizer, general: list[Row], tmp_path: Path) -> None:
     context = [{"text": "One.", "evidence": True}, "Two."]
     grounded = [{"question": f"q{n}", "context": context, "answer": "One [1]."} for n in range(6)]
     refused = [{"question": f"r{n}", "context": ["Two."], "answer": REFUSAL} for n in range(4)]
     rows = encoded(tokenizer, [*grounded, *refused], tmp_path)
     verdict = judge(
-        write_tiny_adapter(tmp_path / "a", model), model, tokenizer, rows, GateSettings(max_tokens=4), None, CPU
+        write_tiny_adapter(tmp_path / "a", model),
+        model,
+        tokenizer,
+        rows,
+        GateSettings(max_tokens=4),
+        None,
+        general,
+        CPU,
     )
     assert {"refused", "answered", "grounded_f1", "cited"} <= set(verdict.scores["after"])
     assert not verdict.passed
 
 
 def test_gate_refuses_an_adapter_that_the_server_would_refuse(
-    model: Model, tokenizer: ChatTokenizer, rows: list[Row], tmp_path: Path
+    model: Model, tokenizer: ChatTokenizer, general: list[Row], rows: list[Row], tmp_path: Path
 ) -> None:
     adapter = write_tiny_adapter(tmp_path / "terse", model)
     path = adapter.directory / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
     with pytest.raises(ModelError, match="has changed since training"):
-        judge(adapter, model, tokenizer, rows, GateSettings(max_tokens=4), None, CPU)
+        judge(adapter, model, tokenizer, rows, GateSettings(max_tokens=4), None, general, CPU)
 
 
 def test_general_text_may_be_ones_own(model: Model, tokenizer: ChatTokenizer, tmp_path: Path) -> None:
     path = tmp_path / "own.txt"
     path.write_text("One paragraph.\nGoes on.\n\nAnother.\n\n\n\n")
-    paragraphs = gates._paragraphs(path, tokenizer, 512)
+    paragraphs = general_text(path, tokenizer, 512)
     assert [tokenizer.text(row.ids.tolist()) for row in paragraphs] == ["One paragraph.\nGoes on.", "Another."]
     assert all(not row.learnt[0] and row.learnt[1:].all() for row in paragraphs)
     path.write_text("\n\n")
-    with pytest.raises(InputError, match="holds no paragraph"):
-        gates._paragraphs(path, tokenizer, 512)
-    assert len(gates._paragraphs(gates.GENERAL_TEXT, tokenizer, 512)) > 20
+    with pytest.raises(ConfigError, match="holds no paragraph"):
+        general_text(path, tokenizer, 512)
+    assert len(general_text(None, tokenizer, 512)) > 20

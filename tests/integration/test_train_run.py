@@ -155,15 +155,61 @@ def test_held_out_rows_ask_nothing_that_is_trained_on(
 ) -> None:
     write_rows(tmp_path / "train.jsonl", [*questions(40), *questions(40)])
     data = set_up(read(write_config(tmp_path, base)), skip_bad_rows=False).data
-    assert len(data.held_out) == 8
+    assert len(data.held_out) == 10
     assert not data.leaks
-    assert "36 rows repeat others, for example train.jsonl, line" in caplog.text
+    assert "35 rows repeat others, for example train.jsonl, line" in caplog.text
     write_rows(tmp_path / "dev.jsonl", questions(3))
     data = set_up(
         read(write_config(tmp_path, base, data={"train": "train.jsonl", "eval": "dev.jsonl"})), skip_bad_rows=False
     ).data
     assert len(data.leaks) == 3
     assert "3 held-out rows ask what a training row asks" in caplog.text
+
+
+def test_resumed_run_must_hold_out_the_same_rows(tmp_path: Path, base: Path, home: Path) -> None:
+    setup = set_up(read(write_config(tmp_path, base, steps=2)), skip_bad_rows=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "judge", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.run(setup, resume=False, overwrite=False)
+    other = write_config(tmp_path, base, steps=2, data={"train": "train.jsonl", "eval_share": 0.4})
+    with pytest.raises(ConfigError, match=r"had other settings: rows\."):
+        run.run(set_up(read(other), skip_bad_rows=False), resume=True, overwrite=False)
+    assert (home / ".runs" / "letters").is_dir()
+
+
+def test_run_that_stopped_by_itself_trains_no_further_when_it_is_resumed(tmp_path: Path, base: Path) -> None:
+    settings: dict[str, Any] = {"steps": 60, "learning_rate": 0.3, "schedule": "constant"}
+    settings |= {"eval_every": 1, "early_stopping": 2}
+    expected = trained(tmp_path, base, **settings).adapter
+    weights = (expected.directory / "adapter_model.safetensors").read_bytes()
+    setup = set_up(read(write_config(tmp_path, base, **settings)), skip_bad_rows=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "judge", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.run(setup, resume=False, overwrite=True)
+    resumed = run.run(setup, resume=True, overwrite=True)
+    assert resumed is not None
+    assert resumed.fitted.tokens == 0
+    assert (resumed.adapter.directory / "adapter_model.safetensors").read_bytes() == weights
+
+
+def test_text_for_forgetting_is_read_before_anything_is_trained(tmp_path: Path, base: Path) -> None:
+    (tmp_path / "general.txt").write_bytes(b"\xff\xfe")
+    path = write_config(tmp_path, base, gate={"general": "general.txt"})
+    with pytest.raises(ConfigError, match=r"gate\.general: .* cannot be read as UTF-8"):
+        set_up(read(path), skip_bad_rows=False)
+
+
+def test_few_rows_are_warned_about_before_training(
+    tmp_path: Path, base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_rows(tmp_path / "train.jsonl", questions(12))
+    data = set_up(read(write_config(tmp_path, base)), skip_bad_rows=False).data
+    assert (len(data.train), len(data.held_out)) == (6, 6)
+    assert "6 held-out rows are too few" in caplog.text
+    write_rows(tmp_path / "train.jsonl", questions(40))
+    assert len(set_up(read(write_config(tmp_path, base)), skip_bad_rows=False).data.held_out) == 10
 
 
 def test_expected_answers_must_be_such_as_can_be_scored(tmp_path: Path, base: Path) -> None:
@@ -182,7 +228,7 @@ def test_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path, b
     path = write_config(tmp_path, base)
     result = CliRunner().invoke(app, ["--config", str(path), "--dry-run", "--json"], catch_exceptions=False)
     facts = json.loads(result.stdout)
-    assert (facts["rows"], facts["held_out_rows"], facts["steps"]) == (54, 6, 6)
+    assert (facts["rows"], facts["held_out_rows"], facts["steps"]) == (50, 10, 6)
     assert facts["trained_tokens"] > facts["learnt_tokens"] > 0
     assert facts["peak_memory_mib"] > 0
     shown = CliRunner().invoke(app, ["--config", str(path), "--dry-run"], catch_exceptions=False).stdout

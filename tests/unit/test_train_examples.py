@@ -104,11 +104,13 @@ def test_bad_lines_are_named_and_the_others_read(tmp_path: Path) -> None:
         b'{"prompt": "\xff", "completion": "b"}\n'
         b'{"prompt": "a"}\n'
         b'{"prompt": "c", "completion": "d"}\n'
+        b'{"prompt": ' + b"9" * 5000 + b"}\n" + b"[" * 200_000 + b"\n"
     )
     found = files.read([path])
     assert [one.place for one in found.usable] == ["t.jsonl, line 1", "t.jsonl, line 6"]
-    assert [bad.place for bad in found.bad] == ["t.jsonl, line 3", "t.jsonl, line 4", "t.jsonl, line 5"]
-    assert [word in str(bad) for bad, word in zip(found.bad, ("is not JSON", "is not UTF-8", "expected"), strict=True)]
+    assert [bad.place for bad in found.bad] == [f"t.jsonl, line {n}" for n in (3, 4, 5, 7, 8)]
+    reasons = "is not JSON", "is not UTF-8", "expected", "is not JSON", "is not JSON"
+    assert all(reason in str(bad) for bad, reason in zip(found.bad, reasons, strict=True))
 
 
 def test_csv_rows_are_read_and_named_by_line(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_json_counts_fields_and_follows_the_schema(tmp_path: Path) -> None:
     found = score.measure('{"intent": "b", "slots": {"x": "1"}}', wanted)
     assert found == {"json_valid": 0.0, "field_f1": pytest.approx(2 * 1 / (2 + 4)), "exact": 0.0}
     assert score.measure("{", wanted) == {"json_valid": 0.0, "field_f1": 0.0, "exact": 0.0}
+    assert score.measure('{"intent": "a", "slots": {}}', '{"intent": "a"}')["field_f1"] < 1
     assert score.measure("[" * 100_000, wanted)["json_valid"] == 0
     assert "cannot be scored" in str(score.problem("not json"))
     assert "scores 0 in" not in str(score.problem(wanted))
@@ -81,6 +82,8 @@ def test_queries_are_compared_by_their_rows(tmp_path: Path) -> None:
         "",
     ):
         assert score.measure(harmful, wanted)["execution_match"] == 0
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        scores.run_query(tmp_path / "d.sqlite", "SELECT zeroblob(300000000)")
     assert len(scores.run_query(tmp_path / "d.sqlite", "SELECT * FROM t")) == 2
     assert "cannot be scored" in str(score.problem("SELECT nothing"))
 
