@@ -23,7 +23,13 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize("command", ["models.fetch", "rag.ingest", "rag.ask", "rag.serve", "rag.evaluate", "rag.tune"])
+COMMANDS = (
+    "models.fetch", "rag.ingest", "rag.ask", "rag.serve", "rag.evaluate", "rag.tune", "rag.ground", "finetune.train",
+    "finetune.adapters", "finetune.export",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_the_command_without_importing_torch(command: str) -> None:
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", command, "--help"],
