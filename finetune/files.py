@@ -20,7 +20,7 @@ from models.base import InputError
 
 SAVED_DATASET = ("dataset_info.json", "state.json")
 SAVED_SPLITS = "dataset_dict.json"
-csv.field_size_limit(2**24)
+MOST_CELL_CHARACTERS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,7 @@ def _json_list(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def _table(path: Path, separator: str) -> Iterator[tuple[str, object]]:
+    csv.field_size_limit(MOST_CELL_CHARACTERS)  # of the whole process, so others may have set it since
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=separator, strict=True)
         try:

@@ -293,13 +293,13 @@ def test_files_are_added_and_each_failure_names_its_reason(open_page: Callable[.
     page.locator("input[type=file]:not([webkitdirectory])").set_input_files(
         [
             {"name": "fire.md", "mimeType": "text/markdown", "buffer": b"# Fire\n\nWalk to the pier."},
-            {"name": "clip.mp4", "mimeType": "video/mp4", "buffer": b"\x00\x00\x00\x18ftypmp42"},
+            {"name": "plan.dwg", "mimeType": "image/vnd.dwg", "buffer": b"AC1032\x00\x00\x00\x01"},
         ]
     )
     expect(page.locator(".upload.done")).to_contain_text("Added, 1 passage")
-    expect(page.locator(".upload.failed")).to_contain_text("is not a supported format: .mp4")
+    expect(page.locator(".upload.failed")).to_contain_text("is not a supported format: .dwg")
     expect(page.get_by_text("3 documents, 3 passages")).to_be_visible()
-    page.get_by_role("button", name="Dismiss: clip.mp4").click()
+    page.get_by_role("button", name="Dismiss: plan.dwg").click()
     page.get_by_role("button", name="Clear finished").click()
     expect(page.locator(".upload")).to_have_count(0)
 
