@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,8 @@ from finetune.encode import Row
 from finetune.fit import cutter, lora_network, peak_mib
 from finetune.loss import SelectiveHead
 from finetune.schedule import plan_steps
+from finetune.setup import Setup
 from models.tokenizer import ChatTokenizer
-
-if TYPE_CHECKING:
-    from finetune.run import Setup
 
 LEARNT, READ = "bold green", "dim"
 
@@ -52,32 +50,10 @@ def make(setup: Setup) -> Plan:
     lengths = [len(row.ids) for row in rows]
     steps = plan_steps(lengths, config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed)
     tokens = [sum(lengths[number] for number in step) for step in steps]
-    network = lora_network(config, setup.model, setup.device).to(setup.device).train()
-    if config.gradient_checkpointing:
-        network.get_base_model().activation_checkpointing_enable(
-            activation_checkpointing_kwargs={"use_reentrant": False}
-        )
-    mixed = setup.device.type != "cpu" and config.precision != "fp32"
-    head, cut = (
-        SelectiveHead(network.get_base_model()),
-        cutter(config, max(lengths), setup.device, setup.tokenizer.pad_id),
-    )
-
-    def seconds(step: Sequence[int]) -> float:
-        started = time.perf_counter()
-        for batch in cut([rows[number] for number in step]):
-            with torch.autocast(setup.device.type, torch.bfloat16, enabled=mixed):
-                losses, _ = head.token_losses(network, on(setup.device, batch))
-            torch.autograd.backward(losses.sum())
-        if setup.device.type != "cpu":
-            torch.accelerator.synchronize()
-        return time.perf_counter() - started
-
-    longest = seconds(steps[int(np.argmax(tokens))])
-    middling = int(np.argsort(tokens)[len(tokens) // 2])
-    rate = tokens[middling] / seconds(steps[middling])
-    trainable = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-    learnt = sum(int(row.learnt.sum()) for row in rows)
+    middling = steps[int(np.argsort(tokens)[len(tokens) // 2])]
+    probe = _Probe(setup)
+    longest = probe.seconds(steps[int(np.argmax(tokens))])
+    rate = sum(lengths[number] for number in middling) / probe.seconds(middling)
     facts: dict[str, Any] = {
         "base": setup.model.name,
         "adapter": config.name,
@@ -89,18 +65,44 @@ def make(setup: Setup) -> Plan:
         "leaked_rows": len(setup.data.leaks),
         "shortened_rows": sum(row.left_out > 0 for row in rows),
         "tokens": sum(lengths),
-        "learnt_tokens": learnt,
+        "learnt_tokens": sum(int(row.learnt.sum()) for row in rows),
         "longest_row_tokens": max(lengths),
         "steps": len(steps),
         "passes": round(sum(len(step) for step in steps) / len(rows), 2),
         "trained_tokens": sum(tokens),
-        "trainable_weights": trainable,
+        "trainable_weights": probe.trainable,
         "tokens_per_s": round(rate, 1),
         "longest_step_s": round(longest, 2),
         "training_min": round(sum(tokens) / rate / 60, 1),
         "peak_memory_mib": round(peak_mib(setup.device)),
     }
     return Plan(facts, colored(rows[0], setup.tokenizer))
+
+
+class _Probe:
+    """The network of a run, which computes gradients as the run would, and learns nothing."""
+
+    def __init__(self, setup: Setup) -> None:
+        config, self._rows, self._device = setup.config, setup.data.train, setup.device
+        self._network = lora_network(config, setup.model, setup.device).to(setup.device).train()
+        if config.gradient_checkpointing:
+            how = {"use_reentrant": False}
+            self._network.get_base_model().activation_checkpointing_enable(activation_checkpointing_kwargs=how)
+        self._mixed = setup.device.type != "cpu" and config.precision != "fp32"
+        self._head = SelectiveHead(self._network.get_base_model())
+        self._cut = cutter(config, max(len(row.ids) for row in self._rows), setup.device, setup.tokenizer.pad_id)
+        self.trainable = sum(weight.numel() for weight in self._network.parameters() if weight.requires_grad)
+
+    def seconds(self, step: Sequence[int]) -> float:
+        """Return how long the gradient of a step takes."""
+        started = time.perf_counter()
+        for batch in self._cut([self._rows[number] for number in step]):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+                losses, _ = self._head.token_losses(self._network, on(self._device, batch))
+            torch.autograd.backward(losses.sum())
+        if self._device.type != "cpu":
+            torch.accelerator.synchronize()
+        return time.perf_counter() - started
 
 
 def colored(row: Row, tokenizer: ChatTokenizer) -> Text:

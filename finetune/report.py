@@ -11,7 +11,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import yaml
@@ -19,10 +19,10 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from models.adapters import REPORT
-
-if TYPE_CHECKING:
-    from finetune.run import Outcome, Setup
+from finetune.fit import Fitted
+from finetune.gate import Verdict
+from finetune.setup import Setup
+from models.adapters import REPORT, Adapter
 
 TEMPLATE = Path(__file__).with_name("report.html")
 DATA = "report.json"
@@ -51,9 +51,9 @@ MEANINGS = {
 LOWER_IS_BETTER = {"loss", "general_loss"}
 
 
-def facts(setup: Setup, outcome: Outcome) -> dict[str, Any]:
+def facts(setup: Setup, adapter: Adapter, verdict: Verdict, fitted: Fitted, seconds: float) -> dict[str, Any]:
     """Return everything that a report says, as what JSON can hold."""
-    verdict, fitted, data = outcome.verdict, outcome.fitted, setup.data
+    data = setup.data
     return {
         "name": setup.config.name,
         "base": setup.model.name,
@@ -76,7 +76,7 @@ def facts(setup: Setup, outcome: Outcome) -> dict[str, Any]:
             "tokens": fitted.tokens,
             "training_s": round(fitted.seconds, 1),
             "tokens_per_s": round(fitted.tokens / max(fitted.seconds, 1e-9), 1),
-            "whole_run_s": round(outcome.seconds, 1),
+            "whole_run_s": round(seconds, 1),
             "peak_memory_mib": round(fitted.peak_mib),
             "device": str(setup.device),
         },
@@ -84,8 +84,8 @@ def facts(setup: Setup, outcome: Outcome) -> dict[str, Any]:
             {"place": example.place, "asked": example.question, "expected": example.answer, "before": old, "after": new}
             for example, old, new in verdict.rows
         ],
-        "recipe": dict(outcome.adapter.recipe),
-        "adapter": {**asdict(outcome.adapter), "directory": None, "recipe": None, "scores": None},
+        "recipe": dict(adapter.recipe),
+        "adapter": {**asdict(adapter), "directory": None, "recipe": None, "scores": None},
         "environment": environment(),
     }
 

@@ -16,18 +16,15 @@ from typing import Any
 
 import torch
 
-from finetune import checkpoints, report, scores
+from finetune import checkpoints, report
 from finetune.config import TrainConfig
-from finetune.encode import Row
-from finetune.fit import Fitted, Interrupted, device_of, fit
-from finetune.gate import Verdict, general_text, judge
-from finetune.prepare import Prepared, prepare
+from finetune.fit import Fitted, Interrupted, fit
+from finetune.gate import Verdict, judge
+from finetune.setup import Setup
 from models.adapter_store import adapters_dir
 from models.adapters import MANIFEST, Adapter, read, write_manifest
 from models.base import ConfigError
 from models.prompt import PROMPT_FORMAT, REFUSAL
-from models.store import Model, locate
-from models.tokenizer import ChatTokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +37,6 @@ GOLDEN_TEXT = f"<|im_start|>user\nNaïve Größe, 中文 and 🙂: [1] {REFUSAL}
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What a run works on."""
-
-    config: TrainConfig
-    model: Model
-    tokenizer: ChatTokenizer
-    score: scores.Score | None
-    general: list[Row]
-    data: Prepared
-    device: torch.device
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished run: the adapter, what the gate said, and how it went."""
 
@@ -60,26 +44,6 @@ class Outcome:
     verdict: Verdict
     fitted: Fitted
     seconds: float
-
-
-def set_up(config: TrainConfig, *, skip_bad_rows: bool) -> Setup:
-    """
-    Find the model and read the data; nothing is trained or written.
-
-    Raises:
-        HomegroundError: the model, the device, the data or the score cannot be used.
-    """
-    device = device_of(config)
-    model = locate(config.base, "generator")
-    if config.max_length > model.context_length:
-        raise ConfigError(
-            f"max_length: {config.max_length} tokens, but {model.name!r} reads {model.context_length}; lower it."
-        )
-    tokenizer = ChatTokenizer(model)
-    score = scores.choose(config.gate)
-    general = general_text(config.gate.general, tokenizer, model.context_length)
-    data = prepare(config, tokenizer, config.max_length, score, skip_bad_rows=skip_bad_rows)
-    return Setup(config, model, tokenizer, score, general, data, device)
 
 
 def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
@@ -133,7 +97,7 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
         setup.device,
     )
     judged = _described(setup, draft, verdict.scores, passed=verdict.passed)
-    report.write(draft, report.facts(setup, Outcome(judged, verdict, fitted, time.perf_counter() - started)))
+    report.write(draft, report.facts(setup, judged, verdict, fitted, time.perf_counter() - started))
     return Outcome(_put_in_place(draft, setup, directory), verdict, fitted, time.perf_counter() - started)
 
 

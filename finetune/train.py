@@ -52,8 +52,9 @@ def main(
         raise ConfigError("--resume goes on with an interrupted run and --overwrite drops it; choose one.")
     settings = read(config)
     from finetune import plan, run  # torch is imported here, so that --help and mistakes in the settings answer at once
+    from finetune.setup import set_up
 
-    setup = run.set_up(settings, skip_bad_rows=skip_bad_rows)
+    setup = set_up(settings, skip_bad_rows=skip_bad_rows)
     if dry_run:
         planned = plan.make(setup)
         if as_json:

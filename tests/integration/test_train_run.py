@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from finetune import adapters as adapters_command
 from finetune import export, run
 from finetune.config import read
-from finetune.run import Outcome, set_up
+from finetune.run import Outcome
+from finetune.setup import set_up
 from finetune.train import app
 from models.adapter_store import installed, locate, offered
 from models.adapters import REPORT

@@ -107,9 +107,10 @@ def _train(
     path.write_text(yaml.safe_dump({**fixed, **settings}, sort_keys=False), encoding="utf-8")
     config = read(path)
     from finetune import run
+    from finetune.setup import set_up
     from finetune.train import as_object
 
-    outcome = run.run(run.set_up(config, skip_bad_rows=False), resume=resume, overwrite=not resume)
+    outcome = run.run(set_up(config, skip_bad_rows=False), resume=resume, overwrite=not resume)
     if outcome is not None:
         sys.stdout.write(json.dumps(as_object(outcome), indent=2) + "\n")
 
