@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,11 @@ def read(paths: Sequence[Path]) -> Examples:
     """
     usable: list[Example] = []
     bad: list[BadRow] = []
+    names = Counter(path.name for path in paths)
     for path in paths:
-        for place, row in _rows(path):
+        name = path.name if names[path.name] == 1 else f"{path.parent.name}/{path.name}"
+        for where, row in _rows(path):
+            place = f"{name}, {where}"
             if isinstance(row, InputError):
                 bad.append(BadRow(place, str(row)))
                 continue
@@ -100,7 +103,7 @@ def asked(one: Example) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, object]]:
-    """Yield the place and the content of each row; an InputError in place of one that cannot be parsed."""
+    """Yield the line or number and the content of each row; an InputError in place of one that cannot be parsed."""
     if path.is_dir():
         yield from _saved_dataset(path)
         return
@@ -124,7 +127,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield f"{path.name}, line {number}", _parsed(line.removeprefix(b"\xef\xbb\xbf"))
+                yield f"line {number}", _parsed(line.removeprefix(b"\xef\xbb\xbf"))
 
 
 def _parsed(line: bytes) -> object:
@@ -145,7 +148,7 @@ def _json_list(path: Path) -> Iterator[tuple[str, object]]:
         raise InputError(f"{path} {rows}.")
     if not isinstance(rows, list):
         raise InputError(f"{path} holds a {type(rows).__name__}, expected a list of rows.")
-    yield from ((f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1))
+    yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
 
 
 def _table(path: Path, separator: str) -> Iterator[tuple[str, object]]:
@@ -154,8 +157,7 @@ def _table(path: Path, separator: str) -> Iterator[tuple[str, object]]:
         reader = csv.DictReader(file, delimiter=separator, strict=True)
         try:
             for row in reader:
-                place = f"{path.name}, line {reader.line_num}"
-                yield place, _cells(row)
+                yield f"line {reader.line_num}", _cells(row)
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8.") from error
         except csv.Error as error:
@@ -185,4 +187,4 @@ def _saved_dataset(path: Path) -> Iterator[tuple[str, object]]:
     import datasets  # costs a second, and few runs need it
 
     rows: Iterable[dict[str, object]] = datasets.load_from_disk(str(path))
-    yield from ((f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1))
+    yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))

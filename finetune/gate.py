@@ -45,6 +45,24 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Exam:
+    """
+    What both sides are asked, and what must be shown.
+
+    Attributes:
+        rows: held out; all of them are used.
+        general: paragraphs of :func:`general_text`.
+        settings: what must be shown.
+        score: how answers are scored; None compares losses only.
+    """
+
+    rows: Sequence[Row]
+    general: Sequence[Row]
+    settings: GateSettings
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """
     What one side did on the held-out rows.
@@ -94,73 +112,52 @@ class Verdict:
     rows: tuple[tuple[Example, str, str], ...]
 
 
-def judge(
-    adapter: Adapter,
-    model: Model,
-    tokenizer: ChatTokenizer,
-    rows: Sequence[Row],
-    settings: GateSettings,
-    score: Score | None,
-    general: Sequence[Row],
-    device: torch.device,
-) -> Verdict:
+def judge(adapter: Adapter, exam: Exam, model: Model, tokenizer: ChatTokenizer, device: torch.device) -> Verdict:
     """
     Compare an adapter with its base model.
 
     Args:
         adapter: in its directory, with a manifest.
+        exam: what both are asked.
         model: the base model.
         tokenizer: the model's.
-        rows: held out; all of them are used.
-        settings: what must be shown.
-        score: how answers are scored.
-        general: paragraphs of :func:`general_text`.
         device: where to compute.
 
     Raises:
         ModelError: the adapter cannot be served.
     """
-    bench = _Bench(model, tokenizer, rows, settings, score, general, device)
+    bench = _Bench(exam, model, tokenizer, device)
     before = bench.measure(None)
     after = bench.measure(adapter)
-    return compare(before, after, [row.example for row in rows], settings, score.primary if score else None)
+    primary = exam.score.primary if exam.score else None
+    return compare(before, after, [row.example for row in exam.rows], exam.settings, primary)
 
 
 class _Bench:
     """The base model with everything that both sides are measured on."""
 
-    def __init__(
-        self,
-        model: Model,
-        tokenizer: ChatTokenizer,
-        rows: Sequence[Row],
-        settings: GateSettings,
-        score: Score | None,
-        general: Sequence[Row],
-        device: torch.device,
-    ) -> None:
-        self._tokenizer, self._rows, self._score, self._device = tokenizer, rows, score, device
-        self._general = general
+    def __init__(self, exam: Exam, model: Model, tokenizer: ChatTokenizer, device: torch.device) -> None:
+        self._exam, self._tokenizer, self._device = exam, tokenizer, device
         self._network = load_network(model, best_dtype(device)).to(device)
         self._head = SelectiveHead(self._network)
         self._lora = ResidentAdapters(self._network, verifier(model, tokenizer))
-        self._prompts = [tokenizer.prompt_ids(row.example.prompt) for row in rows]
-        longest = max(int(row.learnt.sum()) for row in rows)
-        self._max_tokens = settings.max_tokens or longest + longest // 2 + 8
+        self._prompts = [tokenizer.prompt_ids(row.example.prompt) for row in exam.rows]
+        longest = max(int(row.learnt.sum()) for row in exam.rows)
+        self._max_tokens = exam.settings.max_tokens or longest + longest // 2 + 8
 
     def measure(self, adapter: Adapter | None) -> Measured:
         """Measure one side; None is the base model."""
         self._lora.activate(adapter)
         name = "base model" if adapter is None else "adapter"
-        general, counts = self._losses(self._general)
+        general, counts = self._losses(self._exam.general)
 
         def show(done: int) -> None:
-            sys.stderr.write(f"gate, {name}: {done} of {len(self._rows)} rows answered\n")
+            sys.stderr.write(f"gate, {name}: {done} of {len(self._exam.rows)} rows answered\n")
 
         longest = max(len(prompt) for prompt in self._prompts) + self._max_tokens
         at_once = min(PROMPTS_AT_ONCE, rows_at_once(longest, self._device.type))
         answers = generate(self._network, self._tokenizer, self._prompts, self._max_tokens, at_once, show)
-        sums, learnt = self._losses(self._rows)
+        sums, learnt = self._losses(self._exam.rows)
         return Measured(sums / learnt, float(general.sum() / counts.sum()), answers, self._scored(answers))
 
     def _losses(self, rows: Sequence[Row]) -> tuple[Numbers, Numbers]:
@@ -173,9 +170,10 @@ class _Bench:
         return sums.double().numpy()[back], counts.double().numpy()[back]
 
     def _scored(self, answers: Sequence[Generated]) -> dict[str, Numbers]:
+        score = self._exam.score
         found: list[dict[str, float]] = []
-        for answer, row in zip(answers, self._rows, strict=True):
-            numbers = dict(self._score.measure(answer.text, row.example.answer)) if self._score else {}
+        for answer, row in zip(answers, self._exam.rows, strict=True):
+            numbers = dict(score.measure(answer.text, row.example.answer)) if score else {}
             if row.example.sources is not None:
                 numbers |= grounding.measure(answer.text, row.example)
             found.append(numbers)

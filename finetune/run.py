@@ -19,7 +19,7 @@ import torch
 from finetune import checkpoints, report
 from finetune.config import TrainConfig
 from finetune.fit import Fitted, Interrupted, fit
-from finetune.gate import Verdict, judge
+from finetune.gate import Exam, Verdict, judge
 from finetune.setup import Setup
 from models.adapter_store import adapters_dir
 from models.adapters import MANIFEST, Adapter, read, write_manifest
@@ -86,16 +86,8 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
     draft = directory / "adapter" / setup.config.name
     shutil.rmtree(draft.parent, ignore_errors=True)
     shutil.copytree(fitted.directory, draft)
-    verdict = judge(
-        _described(setup, draft, {}, passed=False),
-        setup.model,
-        setup.tokenizer,
-        setup.data.held_out,
-        setup.config.gate,
-        setup.score,
-        setup.general,
-        setup.device,
-    )
+    exam = Exam(setup.data.held_out, setup.general, setup.config.gate, setup.score)
+    verdict = judge(_described(setup, draft, {}, passed=False), exam, setup.model, setup.tokenizer, setup.device)
     judged = _described(setup, draft, verdict.scores, passed=verdict.passed)
     report.write(draft, report.facts(setup, judged, verdict, fitted, time.perf_counter() - started))
     return Outcome(_put_in_place(draft, setup, directory), verdict, fitted, time.perf_counter() - started)

@@ -129,6 +129,8 @@ def write_manifest(
     }
     adapter = _validate(directory, content)
     _write(adapter)
+    # safetensors writes for the owner's eyes only; a server under another account is to read both or neither.
+    (directory / WEIGHTS).chmod((directory / CONFIG).stat().st_mode)
     return adapter
 
 

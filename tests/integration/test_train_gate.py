@@ -12,7 +12,7 @@ from finetune import scores
 from finetune.config import GateSettings
 from finetune.encode import Row
 from finetune.examples import Example
-from finetune.gate import Measured, compare, general_text, interval, judge
+from finetune.gate import Exam, Measured, compare, general_text, interval, judge
 from finetune.generate import Generated, generate
 from models.base import ConfigError, Message, ModelError, SamplingParams
 from models.generator import TransformersGenerator
@@ -113,8 +113,8 @@ def test_gate_judges_what_would_be_served(
     model: Model, tokenizer: ChatTokenizer, general: list[Row], rows: list[Row], tmp_path: Path
 ) -> None:
     adapter = write_tiny_adapter(tmp_path / "terse", model)
-    settings = GateSettings(max_tokens=8)
-    verdict = judge(adapter, model, tokenizer, rows, settings, scores.choose(GateSettings(score="f1")), general, CPU)
+    exam = Exam(rows, general, GateSettings(max_tokens=8), scores.choose(GateSettings(score="f1")))
+    verdict = judge(adapter, exam, model, tokenizer, CPU)
     server = TransformersGenerator(model, "cpu", lambda: [adapter])
     for example, before, after in verdict.rows:
         for name, text in ((None, before), ("terse", after)):
@@ -130,17 +130,8 @@ def test_gate_scores_grounded_rows(model: Model, tokenizer: ChatTokenizer, gener
     context = [{"text": "One.", "evidence": True}, "Two."]
     grounded = [{"question": f"q{n}", "context": context, "answer": "One [1]."} for n in range(6)]
     refused = [{"question": f"r{n}", "context": ["Two."], "answer": REFUSAL} for n in range(4)]
-    rows = encoded(tokenizer, [*grounded, *refused], tmp_path)
-    verdict = judge(
-        write_tiny_adapter(tmp_path / "a", model),
-        model,
-        tokenizer,
-        rows,
-        GateSettings(max_tokens=4),
-        None,
-        general,
-        CPU,
-    )
+    exam = Exam(encoded(tokenizer, [*grounded, *refused], tmp_path), general, GateSettings(max_tokens=4), None)
+    verdict = judge(write_tiny_adapter(tmp_path / "a", model), exam, model, tokenizer, CPU)
     assert {"refused", "answered", "grounded_f1", "cited"} <= set(verdict.scores["after"])
     assert not verdict.passed
 
@@ -152,7 +143,7 @@ def test_gate_refuses_an_adapter_that_the_server_would_refuse(
     path = adapter.directory / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
     with pytest.raises(ModelError, match="has changed since training"):
-        judge(adapter, model, tokenizer, rows, GateSettings(max_tokens=4), None, general, CPU)
+        judge(adapter, Exam(rows, general, GateSettings(max_tokens=4), None), model, tokenizer, CPU)
 
 
 def test_general_text_may_be_ones_own(model: Model, tokenizer: ChatTokenizer, tmp_path: Path) -> None:

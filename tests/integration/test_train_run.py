@@ -60,6 +60,7 @@ def test_run_puts_a_verified_adapter_in_its_place(tmp_path: Path, base: Path, ho
     adapter = locate("letters")
     assert adapter == outcome.adapter
     assert adapter.scores == outcome.verdict.scores
+    assert len({path.stat().st_mode for path in adapter.directory.iterdir()}) == 1
     assert adapter.recipe["data"] == {"train": ["train.jsonl"], "eval_share": 0.1}
     assert str(tmp_path) not in (adapter.directory / "manifest.json").read_text()
     assert sorted(path.name for path in home.glob("*")) == [".runs", "letters"]

@@ -167,3 +167,11 @@ def test_duplicates_and_leaks_are_found() -> None:
 def _no_progress_bars(caplog: pytest.LogCaptureFixture) -> None:
     datasets.disable_progress_bars()
     caplog.set_level(logging.WARNING)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.jsonl").write_text("not json\n")
+    found = files.read([tmp_path / "old" / "rows.jsonl", tmp_path / "new" / "rows.jsonl"])
+    assert [row.place for row in found.bad] == ["old/rows.jsonl, line 1", "new/rows.jsonl, line 1"]

@@ -36,7 +36,7 @@ def snips(directory: Directory, resume: Resume = False) -> None:
         "name": "snips",
         "steps": 500,
         "batch_size": 8,
-        "learning_rate": 1.5e-3,
+        "learning_rate": 8e-4,
         "eval_every": 250,
         "gate": gate,
     }
