@@ -29,12 +29,12 @@ from finetune.scores import Score
 from finetune.trainer import held_out_losses
 from models.adapters import Adapter
 from models.base import ConfigError
+from models.general import GENERAL_TEXT, paragraphs
 from models.lora import ResidentAdapters, verifier
 from models.network import best_dtype, load_network
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
-GENERAL_TEXT = Path(__file__).with_name("general.txt")
 RESAMPLES = 2000
 NEARLY_PERFECT = 0.95
 KEPT_WITHIN = 0.02
@@ -256,13 +256,9 @@ def general_text(path: Path | None, tokenizer: ChatTokenizer, context_length: in
         ConfigError: it cannot be read, or holds no paragraph.
     """
     path = path or GENERAL_TEXT
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"gate.general: {path} cannot be read as UTF-8 text ({type(error).__name__}).") from error
     rows = []
-    for number, paragraph in enumerate(text.split("\n\n"), start=1):
-        ids = np.array(tokenizer.token_ids(paragraph.strip())[: min(context_length, 1024)], np.int64)
+    for number, paragraph in enumerate(paragraphs(path), start=1):
+        ids = np.array(tokenizer.token_ids(paragraph)[: min(context_length, 1024)], np.int64)
         if len(ids) > 1:
             learnt = np.arange(len(ids)) > 0
             rows.append(Row(Example(f"{path.name}, paragraph {number}", (), "", paragraph), ids, learnt, 0))

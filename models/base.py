@@ -169,7 +169,9 @@ class Generator(Protocol):
         """Exact length in tokens of the prompt that :meth:`stream` would read."""
         ...
 
-    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
+    def stream(
+        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
+    ) -> TokenStream:
         """
         Yield the answer's tokens; closing the iterator stops the model before its next step.
 
@@ -177,6 +179,8 @@ class Generator(Protocol):
             messages: the conversation, ending with the turn to answer.
             params: how tokens are chosen, and when to stop.
             adapter: name of a LoRA adapter, or None for the base model.
+            scope: whose request it is; what it reads may shorten later requests of the same scope, and of no other.
+                None keeps nothing.
 
         Raises:
             ModelError: no adapter of that name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from models import catalog, command, store
-from models.base import ConfigError
+from models import catalog, command, engines, export, store
+from models.base import ConfigError, ModelError
 from models.catalog import CATALOG_PATH, Catalog, ModelRole
 from models.install import install, order
 from models.store import Model
 
 WIDE = 160  # columns of a terminal that has room for descriptions
 
+log = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -33,6 +35,9 @@ def fetch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
     role: Annotated[ModelRole | None, typer.Option(help="What a directory's or hub id's model is for.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the model here, instead of its own name.")] = None,
+    prepare: Annotated[
+        bool, typer.Option("--export/--no-export", help="Make generators ready for the fast engine on a CPU, too.")
+    ] = True,
     catalog_path: Annotated[Path, typer.Option("--catalog", help="Another catalog of models.")] = CATALOG_PATH,
 ) -> None:
     """
@@ -48,15 +53,29 @@ def fetch(
     if name is not None and len(names or ()) != 1:
         raise ConfigError(f"--name names one model, {len(names or ())} are given. Run the command once for each.")
     orders = [order(what, known, role, name) for what in names or known.defaults.values()]
-    done = []
+    models, done = [], []
     with _progress() as progress:
         for wanted in orders:
             model, is_new = install(wanted, progress)
+            models.append(model)
             done.append(_plain(model) | {"fetched": is_new})
             state = "fetched" if is_new else "already here, verified"
             progress.console.print(f"{model.name}: {state}", highlight=False)
+    if prepare and engines.is_installed():
+        for model in (model for model in models if model.role == "generator"):
+            _export(model)
     if as_json:
         typer.echo(json.dumps({"models_dir": str(store.models_dir()), "models": done}))
+
+
+def _export(model: Model) -> None:
+    """Export a generator, unless it is done; one that cannot be exported is served by the other engine."""
+    try:
+        found = export.find(model) or export.export(model)
+    except ModelError as error:
+        log.warning("%s", error)
+    else:
+        log.info("%s: %s", model.name, export.told(found))
 
 
 def _progress() -> Progress:

@@ -1,9 +1,8 @@
 """
-The reference generator: transformers and PEFT behind the Generator protocol, on a CPU, CUDA or MPS.
+The generator: a network of this machine behind the Generator protocol, whatever engine runs it.
 
 The decoding loop is our own, because three promises need it: a request can be cancelled between two tokens, every token
-carries its exact log-probability, and a seeded draw depends on nothing but its own request. Importing this module
-imports torch and transformers (seconds), so entry points import it last.
+carries its exact log-probability, and a seeded draw depends on nothing but its own request.
 """
 
 from __future__ import annotations
@@ -15,21 +14,19 @@ from dataclasses import replace
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from transformers import Cache
 
 from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
-from models.lora import ResidentAdapters, verifier
-from models.network import best_device, best_dtype, load_network
+from models.engine import Engine, Reading
+from models.prefix import EVERYBODY, PrefixCache
+from models.prompt import FIXED_SYSTEM
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
 
-class TransformersGenerator:
+class LocalGenerator:
     """
     Continues conversations with a causal language model, with any number of LoRA adapters resident.
 
@@ -40,25 +37,19 @@ class TransformersGenerator:
     """
 
     def __init__(
-        self, model: Model, device: str | None = None, offered: Callable[[], Sequence[Adapter]] = tuple
+        self, model: Model, tokenizer: ChatTokenizer, engine: Engine, offered: Callable[[], Sequence[Adapter]] = tuple
     ) -> None:
         """
-        Load the model; an adapter is loaded when a request first asks for it.
+        Put a loaded model to work; an adapter is loaded when a request first asks for it.
 
         Args:
-            model: where it lies and how long its context is.
-            device: ``cpu``, ``cuda``, ``mps``; None takes an accelerator where there is one.
+            model: its name, and how long its context is.
+            tokenizer: the model's.
+            engine: runs its network.
             offered: tells, at each request, which LoRA adapters of this model may be asked for.
-
-        Raises:
-            ModelError: the model cannot be loaded or has no chat template or end token.
         """
-        self._model = model
-        self._device = best_device(device)
-        self._tokenizer = ChatTokenizer(model)
-        self._network = load_network(model, best_dtype(self._device)).to(self._device)
-        self._offered = offered
-        self._lora = ResidentAdapters(self._network, verifier(model, self._tokenizer))
+        self._model, self._tokenizer, self._engine, self._offered = model, tokenizer, engine, offered
+        self._prefixes = PrefixCache()
         self._running = Lock()
 
     @property
@@ -68,8 +59,8 @@ class TransformersGenerator:
 
     @property
     def engine(self) -> str:
-        """``transformers``."""
-        return "transformers"
+        """What runs the model, for example ``transformers``."""
+        return self._engine.name
 
     @property
     def context_length(self) -> int:
@@ -85,7 +76,9 @@ class TransformersGenerator:
         """Return the exact length in tokens of the prompt that :meth:`stream` would read."""
         return len(self._tokenizer.prompt_ids(messages))
 
-    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
+    def stream(
+        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
+    ) -> TokenStream:
         """
         Yield the answer's tokens, one for every step of the model; see :class:`models.base.Generator`.
 
@@ -96,6 +89,8 @@ class TransformersGenerator:
             ModelError: no adapter of that name; with the first token, one that does not fit or is damaged.
             InputError: the prompt leaves no room for an answer, or the chat template refuses the conversation.
         """
+        if scope == EVERYBODY:
+            raise ValueError("a scope needs a name")
         chosen = None if adapter is None else self._find(adapter)
         prompt = self._tokenizer.prompt_ids(messages)
         room = self.context_length - len(prompt)
@@ -104,7 +99,8 @@ class TransformersGenerator:
                 f"the prompt has {len(prompt)} tokens, but {self.name!r} reads {self.context_length}, answer included; "
                 "shorten the conversation or choose a model with a longer context."
             )
-        return self._decode(prompt, replace(params, max_tokens=min(params.max_tokens, room)), chosen)
+        head = self._head(messages, prompt)
+        return self._decode(prompt, head, replace(params, max_tokens=min(params.max_tokens, room)), chosen, scope)
 
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
@@ -112,39 +108,57 @@ class TransformersGenerator:
             raise not_offered(name, self.name, sorted(offered))
         return offered[name]
 
-    def _decode(self, prompt: list[int], params: SamplingParams, adapter: Adapter | None) -> TokenStream:
+    def _head(self, messages: Sequence[Message], prompt: Sequence[int]) -> int:
+        """Return how many tokens of a prompt are fixed instructions, the same for everybody."""
+        if not messages or messages[0].role != "system" or messages[0].content not in FIXED_SYSTEM:
+            return 0
+        try:
+            ids = self._tokenizer.conversation_ids(messages[:1])
+        except InputError:  # a template that renders no system turn alone
+            return 0
+        return len(ids) if list(prompt[: len(ids)]) == ids and len(ids) < len(prompt) else 0
+
+    def _decode(
+        self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
+    ) -> TokenStream:
         text, stops = Detokenizer(self._tokenizer.text), StopStrings(params.stop)
         source = np.random.default_rng(params.seed)
         with self._running:
-            self._lora.activate(adapter)
-            unread, cache = prompt, None
-            for count in itertools.count(1):
-                logits, cache = self._step(unread, cache)
-                chosen, logprob = choose(logits, params, source)
-                if math.isnan(logprob):
-                    raise ModelError(f"{self.name!r} computed a value that is not a number on {self._device.type}.")
-                ended = chosen in self._tokenizer.end_ids
-                shown = "" if ended else stops.push(text.push(chosen))
-                reason: FinishReason | None = "length" if count >= params.max_tokens else None
-                if ended or stops.found:
-                    reason = "stop"
-                if reason and not stops.found:
-                    shown += stops.push(text.flush()) + stops.flush()
-                token = Token(chosen, shown, logprob, reason)
-                if reason:
-                    break
-                yield token
-                unread = [chosen]
+            key = self._engine.key(adapter)
+            reading, done = self._begin(prompt, head, adapter, scope)
+            read, unread, is_sound = prompt[:done], prompt[done:], False
+            try:
+                for count in itertools.count(1):
+                    is_sound = False
+                    chosen, logprob = choose(reading.read(unread), params, source)
+                    if math.isnan(logprob):
+                        raise ModelError(f"{self.name!r} computed a value that is not a number with {self.engine}.")
+                    read, is_sound = read + unread, True
+                    ended = chosen in self._tokenizer.end_ids
+                    shown = "" if ended else stops.push(text.push(chosen))
+                    reason: FinishReason | None = "length" if count >= params.max_tokens else None
+                    if ended or stops.found:
+                        reason = "stop"
+                    if reason and not stops.found:
+                        shown += stops.push(text.flush()) + stops.flush()
+                    token = Token(chosen, shown, logprob, reason)
+                    if reason:
+                        break
+                    yield token
+                    unread = [chosen]
+            finally:
+                if scope is not None and is_sound and self._engine.can_go_on:
+                    self._prefixes.keep(read, scope, key, reading)
         yield token  # the last one, when the model is free again: nobody has to ask for a token after it
 
-    # Inference mode belongs to a thread, and a stream may be advanced by a different thread each time: so it is
-    # entered for a step, never across a yield.
-    @torch.inference_mode()
-    def _step(self, unread: list[int], cache: Cache | None) -> tuple[npt.NDArray[np.float32], Cache]:
-        output = self._network(
-            input_ids=torch.tensor([unread], device=self._device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[0, -1].float().cpu().numpy(), output.past_key_values
+    def _begin(self, prompt: list[int], head: int, adapter: Adapter | None, scope: str | None) -> tuple[Reading, int]:
+        """Return a reading that this request may go on from, and how much of the prompt it has read."""
+        if not self._engine.can_go_on:
+            return self._engine.begin(adapter), 0
+        key = self._engine.key(adapter)
+        known, shared = self._prefixes.longest(prompt, scope or EVERYBODY, key)
+        if shared < head:
+            known, shared = self._engine.begin(adapter), head
+            known.read(prompt[:head])
+            self._prefixes.keep(prompt[:head], EVERYBODY, key, known)
+        return self._engine.begin(adapter, known, shared), shared

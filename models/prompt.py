@@ -24,6 +24,9 @@ GROUNDED_SYSTEM = (
 )
 PLAIN_SYSTEM = "You are a helpful assistant. Answer briefly and say so when you do not know."
 
+FIXED_SYSTEM = (GROUNDED_SYSTEM, PLAIN_SYSTEM)
+"""Instructions that hold nothing of anybody's."""
+
 CountTokens = Callable[[Sequence[Message]], int]
 
 

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 AnswerStream = Generator[str | Answer, None, None]
 """The text as it grows, then the Answer; closing it stops the model before its next token."""
 
+OWNER = "owner"
+"""The scope of whoever uses the store as a library or from the command line."""
+
 MIN_NEW_TOKENS = 16
 """A prompt may fill the context up to this many tokens, however many new ones were asked for."""
 
@@ -40,6 +43,7 @@ class Question:
         history: earlier turns, oldest first.
         adapter: name of a LoRA adapter, or None for the base model.
         params: how tokens are chosen.
+        scope: whose it is; the model's reading of it helps with later questions of the same scope only.
         arrived: ``time.perf_counter()`` at its arrival; every duration counts from here.
     """
 
@@ -47,6 +51,7 @@ class Question:
     history: tuple[Message, ...]
     adapter: str | None
     params: SamplingParams
+    scope: str
     arrived: float
 
 
@@ -133,7 +138,7 @@ def _generate(
     """Yield shown text; return the whole text, the timings and why it ended."""
     pieces: list[str] = []
     new_tokens, first, reason = 0, 0.0, "stop"
-    with closing(generator.stream(prompt.messages, question.params, question.adapter)) as tokens:
+    with closing(generator.stream(prompt.messages, question.params, question.adapter, question.scope)) as tokens:
         for token in tokens:
             new_tokens += 1
             first = first or time.perf_counter()

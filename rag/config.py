@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from models import config
 from models.base import ConfigError, InputError
 from models.catalog import Name
+from models.engine import EngineName
 from rag.load.selection import Selection
 
 ENVIRONMENT_PREFIX = "HOMEGROUND_"
@@ -99,7 +100,7 @@ class Settings(_Section):
     embedder: str = "all-minilm-l6-v2"
     generator: str = "smollm2-135m-instruct"
     reranker: str | None = Field(default=None, description="null takes the first one in the model store, if any")
-    engine: Literal["auto", "transformers"] = "auto"
+    engine: EngineName = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     chunk: ChunkSettings = ChunkSettings()
     retrieval: RetrievalSettings = RetrievalSettings()

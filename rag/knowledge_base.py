@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from models.base import Embedder, InputError, Message, Reranker, SamplingParams
-from rag.answer import AnswerStream, Question, answer_from, last
+from rag.answer import OWNER, AnswerStream, Question, answer_from, last
 from rag.config import Settings
 from rag.followup import standalone
 from rag.gate import Gate
@@ -268,6 +268,7 @@ class KnowledgeBase:
         history: Sequence[Message] = (),
         where: Filter | None = None,
         params: SamplingParams | None = None,
+        scope: str = OWNER,
     ) -> AnswerStream:
         """
         Answer a question from the collection, yielding the text as it grows and then the :class:`Answer`.
@@ -278,6 +279,7 @@ class KnowledgeBase:
             history: earlier turns, oldest first.
             where: which documents may be used.
             params: how tokens are chosen; greedy by default.
+            scope: whose question it is; see :class:`rag.answer.Question`.
 
         Raises:
             InputError: the question is empty, or too long for the model's context.
@@ -289,6 +291,7 @@ class KnowledgeBase:
             history=tuple(history),
             adapter=adapter,
             params=params or SamplingParams(max_tokens=settings.max_tokens),
+            scope=scope,
             arrived=time.perf_counter(),
         )
         hits = self.search(standalone(question, history), settings.passages, where=where)

@@ -9,6 +9,7 @@ from functools import partial
 
 from models import adapter_store
 from models.base import Embedder, Generator, ModelError, Reranker
+from models.engines import load_generator
 from models.store import Model, installed, locate
 from rag.config import Settings
 from rag.store.records import EmbedderIdentity
@@ -146,8 +147,9 @@ class LoadedModels:
     def _load_generator(self) -> Generator:
         started = time.perf_counter()
         model = locate(self._settings.generator, "generator")
-        from models.generator import TransformersGenerator  # torch is imported here, not at start
-
-        generator = TransformersGenerator(model, self._device, partial(adapter_store.offered, model))
-        logger.info("generator %s loaded, %.2f s", generator.name, time.perf_counter() - started)
+        offered = partial(adapter_store.offered, model)
+        generator = load_generator(model, self._settings.engine, self._device, offered)
+        logger.info(
+            "generator %s loaded with %s, %.2f s", generator.name, generator.engine, time.perf_counter() - started
+        )
         return generator

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.base import Embedder, Generator, InputError, Message, ModelError, Reranker, SamplingParams, StoreError
 from models.catalog import NAME_PATTERN
-from rag.answer import AnswerStream, Question, answer_plainly
+from rag.answer import OWNER, AnswerStream, Question, answer_plainly
 from rag.config import Settings, load, with_own
 from rag.gate import Gate
 from rag.index import CollectionIndex
@@ -169,6 +169,7 @@ class Workspace:
         adapter: str | None = None,
         history: Sequence[Message] = (),
         params: SamplingParams | None = None,
+        scope: str = OWNER,
     ) -> AnswerStream:
         """
         Answer from the model alone, yielding the text as it grows and then the :class:`rag.types.Answer`.
@@ -178,6 +179,7 @@ class Workspace:
             adapter: name of a LoRA adapter, or None for the base model.
             history: earlier turns, oldest first.
             params: how tokens are chosen; greedy by default.
+            scope: whose question it is; see :class:`rag.answer.Question`.
 
         Raises:
             InputError: the question is too long for the model's context.
@@ -188,6 +190,7 @@ class Workspace:
             history=tuple(history),
             adapter=adapter,
             params=params or SamplingParams(max_tokens=self.settings.answer.max_tokens),
+            scope=scope,
             arrived=time.perf_counter(),
         )
         return answer_plainly(asked, generator=self.models.generator)

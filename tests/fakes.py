@@ -125,7 +125,9 @@ class ScriptedGenerator:
         """Count a word or punctuation mark as a token, and two for every turn."""
         return sum(2 + len(_WORD.findall(message.content)) for message in messages)
 
-    def stream(self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None) -> TokenStream:
+    def stream(
+        self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
+    ) -> TokenStream:
         """Yield the next reply's words, each with the space behind it."""
         if adapter is not None and adapter not in self.adapters:
             raise not_offered(adapter, self.name, self.adapters)

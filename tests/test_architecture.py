@@ -21,6 +21,7 @@ DOORS = {
     "tantivy": {"rag.index.lexical"},
     "apsw": {"rag.store"},
     "sentence_transformers": {"models.embedder", "models.reranker"},
+    "openvino": {"models.quiet_openvino"},
     "requests": {"models.fetch", "models.wheel"},
     "pypi_simple": {"models.fetch", "models.wheel"},
 }

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from models.base import Message, SamplingParams
+from rag.access import Principal
 from rag.answer import AnswerStream
 from rag.api.answers import (
     MAX_TURN_CHARACTERS,
@@ -143,7 +144,7 @@ async def complete(body: ChatBody, request: Request, service: ServiceDep, princi
     if turns[-1].role != "user":
         raise ApiError(400, f"the last message is the {turns[-1].role}'s; expected the user's.", param="messages")
     target = await run_in_threadpool(resolve, service, body.model)
-    job = service.worker.submit(principal.name, lambda: _begin(body, turns, target, service))
+    job = service.worker.submit(principal.name, lambda: _begin(body, turns, target, principal, service))
     reply = _Reply(body.model)
     if not body.stream:
         return JSONResponse(reply.completion(await whole(request, service, job), job))
@@ -170,13 +171,17 @@ def _refuse_unsupported(body: ChatBody) -> None:
         raise ApiError(400, f"{name} is not supported; leave it out.", code="unsupported_parameter", param=name)
 
 
-def _begin(body: ChatBody, turns: list[Message], target: Target, service: Service) -> AnswerStream:
+def _begin(
+    body: ChatBody, turns: list[Message], target: Target, principal: Principal, service: Service
+) -> AnswerStream:
     params = body.params(service.workspace.settings.answer.max_tokens)
     question, history = turns[-1].content, turns[:-1]
     if target.collection is None:
-        return service.workspace.chat(question, adapter=target.adapter, history=history, params=params)
+        return service.workspace.chat(
+            question, adapter=target.adapter, history=history, params=params, scope=principal.name
+        )
     collection = service.workspace.collection(target.collection)
-    return collection.stream(question, adapter=target.adapter, history=history, params=params)
+    return collection.stream(question, adapter=target.adapter, history=history, params=params, scope=principal.name)
 
 
 _Outcome = Waiting | str | Answer | None

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.base import Message, SamplingParams
 from models.catalog import Name
+from rag.access import Principal
 from rag.answer import AnswerStream
 from rag.api.answers import (
     MAX_TURN_CHARACTERS,
@@ -109,13 +110,13 @@ async def ask(body: AskBody, request: Request, service: ServiceDep, principal: P
     service.require_adapter(body.adapter)
     if body.collection is not None:
         await run_in_threadpool(service.collection_info, body.collection)
-    job = service.worker.submit(principal.name, lambda: _begin(body, service))
+    job = service.worker.submit(principal.name, lambda: _begin(body, principal, service))
     if body.stream:
         return EventStream(_events(service, job), job)
     return JSONResponse(answer_object(await whole(request, service, job), job))
 
 
-def _begin(body: AskBody, service: Service) -> AnswerStream:
+def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStream:
     params = SamplingParams(
         max_tokens=body.max_tokens or service.workspace.settings.answer.max_tokens,
         temperature=body.temperature,
@@ -124,13 +125,16 @@ def _begin(body: AskBody, service: Service) -> AnswerStream:
     )
     history = [Message(turn.role, turn.content) for turn in body.history]
     if body.collection is None:
-        return service.workspace.chat(body.question, adapter=body.adapter, history=history, params=params)
+        return service.workspace.chat(
+            body.question, adapter=body.adapter, history=history, params=params, scope=principal.name
+        )
     return service.workspace.collection(body.collection).stream(
         body.question,
         adapter=body.adapter,
         history=history,
         where=body.where.as_filter() if body.where else None,
         params=params,
+        scope=principal.name,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from models.adapter_store import locate, offered
 from models.adapters import accept
-from models.generator import TransformersGenerator
+from models.engines import load_generator
 from models.store import Model
 from tests.fakes import write_tiny_adapter
 from tests.serving import Live, serving
@@ -32,7 +32,7 @@ def model(tmp_path: Path) -> Model:
 
 @pytest.fixture
 def live(tmp_path: Path, model: Model, home: Path) -> Iterator[Live]:
-    with serving(tmp_path / "data", TransformersGenerator(model, "cpu", partial(offered, model))) as server:
+    with serving(tmp_path / "data", load_generator(model, "transformers", "cpu", partial(offered, model))) as server:
         yield server
 
 

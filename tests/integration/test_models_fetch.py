@@ -183,7 +183,7 @@ def fetch(what: str, catalog_path: Path, role: store.ModelRole | None = None) ->
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "models.fetch", *arguments]
+    return [sys.executable, "-m", "models.fetch", "--no-export", *arguments]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from finetune.examples import Example
 from finetune.gate import Exam, Measured, compare, general_text, interval, judge
 from finetune.generate import Generated, generate
 from models.base import ConfigError, Message, ModelError, SamplingParams
-from models.generator import TransformersGenerator
+from models.engines import load_generator
 from models.network import load_network
 from models.prompt import REFUSAL
 from models.store import Model
@@ -102,7 +102,7 @@ def general(tokenizer: ChatTokenizer) -> list[Row]:
 def test_gate_answers_as_the_server_answers(model: Model, tokenizer: ChatTokenizer) -> None:
     asked = [[Message("user", text)] for text in ("hello", "a longer question about badges", "x")]
     together = generate(load_network(model, torch.float32), tokenizer, [tokenizer.prompt_ids(m) for m in asked], 24)
-    server = TransformersGenerator(model, "cpu")
+    server = load_generator(model, "transformers", "cpu")
     for messages, answer in zip(asked, together, strict=True):
         tokens = list(server.stream(messages, SamplingParams(max_tokens=24)))
         assert answer.text == "".join(token.text for token in tokens)
@@ -115,7 +115,7 @@ def test_gate_judges_what_would_be_served(
     adapter = write_tiny_adapter(tmp_path / "terse", model)
     exam = Exam(rows, general, GateSettings(max_tokens=8), scores.choose(GateSettings(score="f1")))
     verdict = judge(adapter, exam, model, tokenizer, CPU)
-    server = TransformersGenerator(model, "cpu", lambda: [adapter])
+    server = load_generator(model, "transformers", "cpu", lambda: [adapter])
     for example, before, after in verdict.rows:
         for name, text in ((None, before), ("terse", after)):
             tokens = server.stream(example.prompt, SamplingParams(max_tokens=8), name)

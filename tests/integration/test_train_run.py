@@ -19,7 +19,7 @@ from finetune.train import app
 from models.adapter_store import installed, locate, offered
 from models.adapters import REPORT
 from models.base import ConfigError, InputError, Message, ModelError, SamplingParams
-from models.generator import TransformersGenerator
+from models.engines import load_generator
 from models.store import Model
 from models.store import locate as locate_model
 from tests.fakes import write_tiny_generator
@@ -65,7 +65,7 @@ def test_run_puts_a_verified_adapter_in_its_place(tmp_path: Path, base: Path, ho
     assert str(tmp_path) not in (adapter.directory / "manifest.json").read_text()
     assert sorted(path.name for path in home.glob("*")) == [".runs", "letters"]
     assert list((home / ".runs").iterdir()) == []
-    generator = TransformersGenerator(model_of(base), "cpu", lambda: [adapter])
+    generator = load_generator(model_of(base), "transformers", "cpu", lambda: [adapter])
     asked = [Message("user", "7 h")]
     assert list(generator.stream(asked, GREEDY, "letters")) != list(generator.stream(asked, GREEDY))
 
@@ -92,7 +92,7 @@ def test_adapter_that_fails_is_kept_but_not_offered_until_it_is_accepted(tmp_pat
     model = model_of(base)
     assert [adapter.name for adapter in installed()] == ["letters"]
     assert offered(model) == []
-    generator = TransformersGenerator(model, "cpu", lambda: offered(model))
+    generator = load_generator(model, "transformers", "cpu", lambda: offered(model))
     with pytest.raises(ModelError, match=r"did not pass the checks after its training: read .*report\.html"):
         generator.stream([Message("user", "x")], GREEDY, "letters")
     command = CliRunner()
@@ -246,8 +246,8 @@ def test_exported_model_answers_as_base_and_adapter_do(tmp_path: Path, base: Pat
     adapter = trained(tmp_path, base, **LEARNS).adapter
     model = model_of(base)
     assert export.export(adapter, model, tmp_path / "merged") < export.TOLERANCE
-    merged = TransformersGenerator(locate_model(str(tmp_path / "merged"), "generator"), "cpu")
-    generator = TransformersGenerator(model, "cpu", lambda: [adapter])
+    merged = load_generator(locate_model(str(tmp_path / "merged"), "generator"), "transformers", "cpu")
+    generator = load_generator(model, "transformers", "cpu", lambda: [adapter])
     for question in ("7 h", "say say 3 d"):
         asked = [Message("user", question)]
         assert [t.id for t in merged.stream(asked, GREEDY)] == [

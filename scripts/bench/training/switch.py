@@ -14,6 +14,7 @@ import typer
 from models import command
 from models.adapter_store import locate as locate_adapter
 from models.base import Message, SamplingParams
+from models.engine import EngineName
 from models.store import locate
 
 SWITCHES = 200
@@ -24,13 +25,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def main(name: Annotated[str, typer.Argument(help="an adapter; it is made resident twice, under two names")]) -> None:
+def main(
+    name: Annotated[str, typer.Argument(help="an adapter; it is made resident twice, under two names")],
+    engine: Annotated[EngineName, typer.Option(help="transformers or openvino")] = "transformers",
+) -> None:
     """Switch between two resident adapters and the base model, and compare the base model's text before and after."""
-    from models.generator import TransformersGenerator
+    from models.engines import load_generator
 
     first = locate_adapter(name)
     second = replace(first, name="the-other")
-    generator = TransformersGenerator(locate(first.base, "generator"), offered=lambda: [first, second])
+    generator = load_generator(locate(first.base, "generator"), engine, offered=lambda: [first, second])
 
     def text(adapter: str | None) -> list[int]:
         return [token.id for token in generator.stream(ASKED, GREEDY, adapter)]
@@ -38,12 +42,11 @@ def main(name: Annotated[str, typer.Argument(help="an adapter; it is made reside
     before = text(None)
     text(first.name), text(second.name)
     times: dict[str, list[float]] = {"adapter to adapter": [], "adapter to base": [], "base to adapter": []}
-    lora = generator._lora
     for _ in range(SWITCHES):
-        lora.activate(first)
+        generator._engine.begin(first)
         for kind, adapter in (("adapter to adapter", second), ("adapter to base", None), ("base to adapter", first)):
             started = time.perf_counter()
-            lora.activate(adapter)
+            generator._engine.begin(adapter)
             times[kind].append(1000 * (time.perf_counter() - started))
     told = {
         kind: {"p50_ms": float(np.median(ms)), "p95_ms": float(np.quantile(ms, 0.95))} for kind, ms in times.items()

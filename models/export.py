@@ -1,0 +1,215 @@
+"""
+``python -m models.export NAME``: make what the fast engine runs from a model's own weights, and check it.
+
+An export is a graph with int8 weights in a directory of its own, named by the weights that it was made from. It is
+made on this machine, from what is here already, so it needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import platformdirs
+import typer
+from safetensors import safe_open
+
+from models import catalog, command
+from models.base import ModelError
+from models.store import Model, locate
+
+if TYPE_CHECKING:
+    from models.fidelity import Fidelity
+
+logger = logging.getLogger(__name__)
+
+DIRECTORY_VARIABLE = "HOMEGROUND_EXPORTS_DIR"
+FORMAT = 1
+"""Raised with every change of what a graph looks like; exports of another format are made again."""
+
+GRAPH, WEIGHTS, FACTS = "graph.xml", "graph.bin", "export.json"
+MAX_RISE = 0.02
+"""Of perplexity, by rounding to int8."""
+
+BYTES_FOR_EACH = 10
+"""Memory for each of a model's numbers: four for the network, four for the graph, the rest for what is rounded."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """
+    A model's graph, and how far its answers are from the model's own.
+
+    Attributes:
+        weights_hash: of the model that it was made from.
+        fidelity: numbers of :class:`models.fidelity.Fidelity` by name, ``rise`` among them.
+        files: SHA-256 by name.
+    """
+
+    directory: Path
+    weights_hash: str
+    fidelity: dict[str, float]
+    files: dict[str, str]
+
+    @property
+    def graph_file(self) -> Path:
+        """The graph, its weights beside it."""
+        return self.directory / GRAPH
+
+
+def exports_dir() -> Path:
+    """Return where exports are kept: ``$HOMEGROUND_EXPORTS_DIR``, else the platform's user data directory."""
+    override = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(override).expanduser() if override else platformdirs.user_data_path("homeground") / "exports"
+
+
+def find(model: Model) -> Export | None:
+    """
+    Return a model's export, its files verified; None where there is none of this format.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    directory = _directory(model)
+    facts = directory / FACTS
+    if not facts.is_file():
+        return None
+    try:
+        content = json.loads(facts.read_text(encoding="utf-8"))
+        found = Export(directory=directory, **content)
+        damaged = [name for name, digest in found.files.items() if _sha256(directory / name) != digest]
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{directory} is damaged ({error}); run `python -m models.export {model.name} --again`."
+        ) from error
+    if damaged or set(found.files) != {GRAPH, WEIGHTS}:
+        raise ModelError(
+            f"{directory}: {', '.join(damaged) or 'a file'} has changed since it was made; "
+            f"run `python -m models.export {model.name} --again`."
+        )
+    return found
+
+
+def export(model: Model) -> Export:
+    """
+    Make a model's export and check it.
+
+    Raises:
+        ModelError: OpenVINO cannot run such a network, or int8 costs more than 2 % of perplexity.
+    """
+    import torch
+
+    from models import fidelity, graph
+    from models.network import load_network
+    from models.quiet_openvino import openvino
+    from models.tokenizer import ChatTokenizer
+
+    started = time.perf_counter()
+    _require_memory(model)
+    network = load_network(model, torch.float32)
+    try:
+        lowered = graph.lower(network)
+    except ModelError as error:
+        raise ModelError(f"{model.name!r}: {error}") from error
+    graph.to_int8(lowered)
+    work = exports_dir() / f".{_directory(model).name}.{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        openvino.save_model(lowered, work / GRAPH, compress_to_fp16=False)
+        logger.info("%s: lowered in %.0f s; checking", model.name, time.perf_counter() - started)
+        measured = fidelity.measure(network, lowered, ChatTokenizer(model))
+        _require_good(model, measured)
+        found = Export(
+            directory=_directory(model),
+            weights_hash=model.weights_hash,
+            fidelity=asdict(measured) | {"rise": measured.rise},
+            files={name: _sha256(work / name) for name in (GRAPH, WEIGHTS)},
+        )
+        content = {name: value for name, value in asdict(found).items() if name != "directory"}
+        (work / FACTS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        shutil.rmtree(found.directory, ignore_errors=True)
+        work.rename(found.directory)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    logger.info("%s: exported in %.0f s", model.name, time.perf_counter() - started)
+    return found
+
+
+def _require_memory(model: Model) -> None:
+    """Refuse a model whose export would need more memory than the machine has; swapping would take hours."""
+    numbers = 0
+    for file in model.directory.glob("*.safetensors"):
+        with safe_open(file, "np") as weights:
+            numbers += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    needed, there = numbers * BYTES_FOR_EACH / 2**30, _memory_gib()
+    if needed > there:
+        raise ModelError(
+            f"{model.name!r} cannot be exported here: {needed:.0f} GiB of memory are needed, {there:.0f} are there. "
+            f"Export it on a larger one and copy {exports_dir()}."
+        )
+
+
+def _memory_gib() -> float:
+    if not hasattr(os, "sysconf"):  # Windows
+        return math.inf
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _require_good(model: Model, measured: Fidelity) -> None:
+    if not measured.rise <= MAX_RISE:
+        raise ModelError(
+            f"{model.name!r} loses too much in int8: perplexity {measured.perplexity:.2f} becomes "
+            f"{measured.perplexity_int8:.2f}, {measured.rise:.1%} more; {MAX_RISE:.0%} are allowed. Nothing was "
+            "written; use the engine transformers."
+        )
+
+
+def _directory(model: Model) -> Path:
+    return exports_dir() / f"{model.weights_hash[:24]}-int8-{FORMAT}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@app.command()
+def main(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="None: the default generator.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make it although it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Make generators ready for the fast engine on a CPU."""
+    done = []
+    for name in names or [catalog.load().defaults["generator"]]:
+        model = locate(name, "generator")
+        found = (None if again else find(model)) or export(model)
+        done.append(asdict(found) | {"model": model.name, "directory": str(found.directory)})
+        sys.stderr.write(f"{model.name}: {told(found)}\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"exports": done}) + "\n")
+
+
+def told(found: Export) -> str:
+    """Say how far an export's answers are from the model's own."""
+    numbers = found.fidelity
+    return (
+        f"perplexity {numbers['perplexity']:.2f}, in int8 {numbers['perplexity_int8']:.2f} ({numbers['rise']:+.1%}); "
+        f"{numbers['same_answers']} of {numbers['prompts']} greedy answers are the same"
+    )
+
+
+if __name__ == "__main__":
+    command.run(app, log_level="INFO")

@@ -1,0 +1,200 @@
+"""
+The fast engine on a CPU: OpenVINO on int8 weights.
+
+Adapters are applied as they are at first, as two more matrices in every linear layer. One that is asked for again and
+again is merged into weights of its own in the background, after which it costs nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from models import graph
+from models.adapters import Adapter
+from models.base import ModelError
+from models.engine import AdapterKey, Logits, Reading, adapter_key
+from models.low_rank import LowRank, low_rank
+from models.quiet_openvino import openvino
+from models.store import Model
+
+logger = logging.getLogger(__name__)
+
+MERGE_AFTER = 3
+"""Requests with an adapter after which it is merged."""
+
+MAX_MERGED = 2
+"""Merged adapters at once; each takes as much memory as the model."""
+
+MAX_RESIDENT = 16
+"""Adapters at once that are applied as they are; one of rank 16 on 135M takes 20 MB."""
+
+MERGED = "merged"
+
+Inputs = dict[str, openvino.Tensor]
+
+
+class OpenVinoEngine:
+    """
+    A model's int8 graph, compiled for this CPU.
+
+    Args:
+        model: where its own weights lie, which merging begins with.
+        graph_file: what :mod:`models.exports` made of it.
+        verify: raises a ModelError for an adapter that does not belong to the model.
+    """
+
+    def __init__(self, model: Model, graph_file: Path, verify: Callable[[Adapter], None]) -> None:
+        self._model, self._graph_file, self._verify = model, graph_file, verify
+        self._base = self._compiled(self._read())
+        self._adaptable: openvino.CompiledModel | None = None
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._resident: dict[AdapterKey, Inputs] = {}  # the one used longest ago first, here and in the next
+        self._merged: dict[AdapterKey, openvino.CompiledModel] = {}
+        self._unmergeable: set[AdapterKey] = set()
+        self._used: dict[AdapterKey, int] = {}
+        self._merging: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """``openvino``."""
+        return "openvino"
+
+    @property
+    def can_go_on(self) -> bool:
+        """Always."""
+        return True
+
+    def key(self, adapter: Adapter | None) -> AdapterKey:
+        """Return what tells an adapter from all others, and whether it is merged."""
+        key = adapter_key(adapter)
+        return (*key, MERGED) if key in self._merged else key
+
+    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
+        """Begin to read; see :class:`models.engine.Engine`."""
+        network, inputs = (self._base, {}) if adapter is None else self._with(adapter)
+        reading = _Reading(network, inputs)
+        if isinstance(known, _Reading):
+            reading.take(known, length)
+        return reading
+
+    def _with(self, adapter: Adapter) -> tuple[openvino.CompiledModel, Inputs]:
+        key = adapter_key(adapter)
+        self._used[key] = self._used.get(key, 0) + 1
+        if key in self._merged:
+            self._merged[key] = self._merged.pop(key)
+            return self._merged[key], {}
+        inputs = self._inputs(key, adapter)
+        if self._used[key] >= MERGE_AFTER and key not in self._unmergeable and not self.is_merging:
+            self._merging = threading.Thread(target=self._merge, args=(key, adapter), daemon=True)
+            self._merging.start()
+        return self._adapted(), inputs
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether an adapter is being merged in the background."""
+        return self._merging is not None and self._merging.is_alive()
+
+    def wait(self) -> None:
+        """Wait until nothing is being merged."""
+        if self._merging is not None:
+            self._merging.join()
+
+    def _read(self) -> graph.Graph:
+        return openvino.Core().read_model(self._graph_file)
+
+    def _compiled(self, network: graph.Graph) -> openvino.CompiledModel:
+        graph.keep_last(network)
+        return graph.compiled(network)
+
+    def _adapted(self) -> openvino.CompiledModel:
+        """Return the graph with places for an adapter, compiled when the first one comes."""
+        if self._adaptable is None:
+            network = self._read()
+            self._sizes = graph.add_lora(network)
+            self._adaptable = self._compiled(network)
+        return self._adaptable
+
+    def _inputs(self, key: AdapterKey, adapter: Adapter) -> Inputs:
+        """Return an adapter's matrices as inputs of the graph; layers that it leaves alone get zeros."""
+        if key in self._resident:
+            self._resident[key] = self._resident.pop(key)
+            return self._resident[key]
+        self._verify(adapter)
+        matrices = low_rank(adapter)
+        self._adapted()
+        self._require_fit(adapter, matrices)
+        inputs = {}
+        for name, (rows, columns) in self._sizes.items():
+            nothing = np.zeros((1, columns), np.float32), np.zeros((rows, 1), np.float32)
+            for side, values in zip("AB", matrices.get(name, nothing), strict=True):
+                inputs[f"{name}.{side}"] = openvino.Tensor(values)
+        while len(self._resident) >= MAX_RESIDENT:
+            self._resident.pop(next(iter(self._resident)))
+        self._resident[key] = inputs
+        return inputs
+
+    def _require_fit(self, adapter: Adapter, matrices: LowRank) -> None:
+        for name, (down, up) in matrices.items():
+            found = (up.shape[0], down.shape[1])
+            if self._sizes.get(name) != found or down.shape[0] != up.shape[1]:
+                raise ModelError(
+                    f"the adapter {adapter.name!r} does not fit: {name} has the shapes {up.shape} and {down.shape} "
+                    f"for weights of {self._sizes.get(name, 'no size')}."
+                )
+
+    def _merge(self, key: AdapterKey, adapter: Adapter) -> None:
+        started = time.perf_counter()
+        try:
+            network = self._read()
+            graph.replace_weights(network, self._changed_weights(low_rank(adapter)))
+            merged = self._compiled(network)
+        except (RuntimeError, MemoryError, OSError) as error:  # it goes on being applied as it is
+            logger.error("adapter %s could not be merged: %s", adapter.name, error)
+            self._unmergeable.add(key)
+            return
+        while len(self._merged) >= MAX_MERGED:
+            self._merged.pop(next(iter(self._merged)))
+        self._merged[key] = merged
+        logger.info("adapter %s merged, %.2f s", adapter.name, time.perf_counter() - started)
+
+    def _changed_weights(self, matrices: LowRank) -> dict[str, graph.Array]:
+        """Return the weights of the layers that an adapter changes, from the model's own and not from int8."""
+        changed = {}
+        for file in sorted(self._model.directory.glob("*.safetensors")):
+            with safe_open(file, "pt") as weights:  # numpy knows no bfloat16
+                for name in weights.keys():  # noqa: SIM118 - it is no mapping
+                    layer = name.removesuffix(".weight")
+                    if layer in matrices:
+                        down, up = matrices[layer]
+                        changed[layer] = weights.get_tensor(name).float().numpy() + up @ down
+        return changed
+
+
+class _Reading:
+    """A request of its own, whose state holds the keys and values of what it has read."""
+
+    def __init__(self, network: openvino.CompiledModel, inputs: Inputs) -> None:
+        self._request = network.create_infer_request()
+        for name, tensor in inputs.items():
+            self._request.set_tensor(name, tensor)
+        self._length = 0
+
+    def read(self, ids: Sequence[int]) -> Logits:
+        positions = np.arange(self._length, self._length + len(ids), dtype=np.int64)
+        self._request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions[None]})
+        self._length += len(ids)
+        logits: Logits = self._request.get_tensor(graph.LOGITS).data[0, -1].copy()
+        return logits
+
+    def take(self, known: _Reading, length: int) -> None:
+        """Begin with the first tokens of another reading."""
+        for theirs, mine in zip(known._request.query_state(), self._request.query_state(), strict=True):
+            mine.state = openvino.Tensor(np.ascontiguousarray(theirs.state.data[:, :, :length]))
+        self._length = length
