@@ -6,9 +6,11 @@ Importing this module imports torch, transformers and scikit-learn (seconds), so
 
 from __future__ import annotations
 
+import logging
 import re
 import textwrap
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,12 @@ from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from models.base import ModelError, Vectors
+from models.engines import is_installed
 from models.store import Model
 
+logger = logging.getLogger(__name__)
+
+_BULK = 64  # texts from which on making the graph pays: it takes 3 s, and saves a fifth
 _BATCH = 32  # texts per forward pass; on two cores 16, 32 and 64 differ by less than a twentieth
 
 # A tokenizer holds some 200 bytes for every character, so long texts go through it in slices that end at a word.
@@ -62,6 +68,8 @@ class SentenceTransformerEmbedder:
                 f"{textwrap.shorten(str(error), 300)} Expected a sentence-transformers model; fetch one with "
                 "`python -m models.fetch`."
             ) from error
+        self._bulk: SentenceTransformer | None = None
+        self._lowering = Lock()
         self._tokenizer = _plain_tokenizer(self._network, model)
         self._dim: int = self.embed_query("warm").shape[0]
         self._max_tokens = self._count_readable()
@@ -109,7 +117,8 @@ class SentenceTransformerEmbedder:
         """
         if not texts:
             return np.empty((0, self._dim), dtype=np.float32)
-        return self._encode(texts, self._model.document_prefix)
+        network = self._network if len(texts) < _BULK else self._for_bulk()
+        return self._encode(network, texts, self._model.document_prefix)
 
     def embed_query(self, text: str) -> Vectors:
         """
@@ -118,12 +127,25 @@ class SentenceTransformerEmbedder:
         Returns:
             An L2-normalised float32 vector, shape ``(dim,)``.
         """
-        vector: Vectors = self._encode([text], self._model.query_prefix)[0]
+        vector: Vectors = self._encode(self._network, [text], self._model.query_prefix)[0]
         return vector
 
-    def _encode(self, texts: Sequence[str], prefix: str) -> Vectors:
+    def _for_bulk(self) -> SentenceTransformer:
+        """
+        Return what embeds many passages: on a CPU with OpenVINO its graph, made at first use, which takes seconds.
+
+        Questions never go through it: its requests would wait for each other.
+        """
+        with self._lowering:
+            if self._bulk is None:
+                self._bulk = self._network
+                if self._network.device.type == "cpu" and is_installed():
+                    self._bulk = _lowered(self._network, self._model.name)
+        return self._bulk
+
+    def _encode(self, network: SentenceTransformer, texts: Sequence[str], prefix: str) -> Vectors:
         # An empty prompt is passed on purpose: None would let the model's own files add one.
-        vectors: Vectors = self._network.encode(
+        vectors: Vectors = network.encode(
             list(texts), prompt=prefix, batch_size=_BATCH, show_progress_bar=False, normalize_embeddings=True
         )
         return vectors
@@ -135,6 +157,16 @@ class SentenceTransformerEmbedder:
             self.token_starts(prefix).size for prefix in (self._model.query_prefix, self._model.document_prefix)
         )
         return limit - special - prefix
+
+
+def _lowered(network: SentenceTransformer, name: str) -> SentenceTransformer:
+    from models.encoder_graph import accelerated  # OpenVINO is imported here, not for a single question
+
+    try:
+        return accelerated(network)
+    except ModelError as error:
+        logger.warning("%s embeds with torch: %s", name, error)
+        return network
 
 
 def _plain_tokenizer(network: SentenceTransformer, model: Model) -> Tokenizer:

@@ -16,8 +16,8 @@ from models import general, graph
 from models.base import Message
 from models.tokenizer import ChatTokenizer
 
-NEW_TOKENS = 16
-MOST_TOKENS, MOST_CHARACTERS = 512, 300
+PROMPTS, NEW_TOKENS = 50, 12
+MOST_TOKENS, MOST_CHARACTERS = 512, 150
 """How much of a paragraph is read, and how much of it stands in a prompt."""
 
 ASKED = (
@@ -38,7 +38,7 @@ class Fidelity:
         perplexity: of plain text, with the network.
         perplexity_int8: with the graph.
         prompts: how many were answered greedily by both.
-        same_answers: how many of these answers, cut after 16 tokens, are the same token by token.
+        same_answers: how many of these answers, cut after 12 tokens, are the same token by token.
     """
 
     perplexity: float
@@ -76,16 +76,18 @@ def measure(network: PreTrainedModel, lowered: graph.Graph, tokenizer: ChatToken
             read, unread = read + len(unread), tokens[-1:]
         return tokens
 
+    texts = general.paragraphs()
     nats: tuple[list[Scores], list[Scores]] = [], []
-    answered: list[bool] = []
-    for text in general.paragraphs():
+    for text in texts:
         ids = tokenizer.token_ids(text)[:MOST_TOKENS]
         for side, scores in zip(nats, (own(ids), its(ids)), strict=True):
             side.append(-log_softmax(scores[:-1], axis=-1)[np.arange(len(ids) - 1), ids[1:]])
-        for asked in ASKED:
-            prompt = tokenizer.prompt_ids([Message("user", f"{asked} {text[:MOST_CHARACTERS]}")])
-            tokens = answer(prompt)
-            expected = own(prompt + tokens[:-1])[len(prompt) - 1 :].argmax(axis=-1)
-            answered.append(expected.tolist() == tokens)
+    same = 0
+    for number in range(PROMPTS):
+        asked, text = ASKED[number // len(texts) % len(ASKED)], texts[number % len(texts)]
+        prompt = tokenizer.prompt_ids([Message("user", f"{asked} {text[:MOST_CHARACTERS]}")])
+        tokens = answer(prompt)
+        expected = own(prompt + tokens[:-1])[len(prompt) - 1 :].argmax(axis=-1)
+        same += expected.tolist() == tokens
     perplexity, rounded = (math.exp(np.concatenate(side).mean(dtype=np.float64)) for side in nats)
-    return Fidelity(perplexity, rounded, prompts=len(answered), same_answers=sum(answered))
+    return Fidelity(perplexity, rounded, prompts=PROMPTS, same_answers=same)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
+from transformers.utils import logging as transformers_logging
 
 from models.base import ModelError
 from models.quiet_openvino import make_stateful, openvino, ops
@@ -58,15 +59,33 @@ def lower(network: PreTrainedModel) -> Graph:
         raise ModelError("some of its layers do not keep all that they have read; OpenVINO serves models that do.")
     past = [tensor.clone() for layer in layers for tensor in (layer.keys, layer.values)]
     inputs = {"input_ids": example, "position_ids": example + 2, "past": tuple(past)}
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the tracer's, about branches that depend on the configuration alone
-            graph = openvino.convert_model(_Step(network), example_input=inputs)
-    except Exception as error:  # whatever tracing or converting makes of an unknown architecture
-        raise ModelError(f"its network cannot be lowered to OpenVINO: {type(error).__name__}: {error}") from error
+    graph = convert(_Step(network), inputs)
     _name(graph, past)
     _keep_state(graph, past)
     return graph
+
+
+def convert(module: nn.Module, example: Mapping[str, object]) -> Graph:
+    """
+    Trace a module and return it as a graph.
+
+    Args:
+        module: on the CPU; its ``forward`` takes what the example gives, by name.
+        example: tensors, or lists or dicts of them.
+
+    Raises:
+        ModelError: it cannot be traced or converted.
+    """
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # tracing touches settings that nobody made
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the tracer's, about branches that depend on the configuration alone
+            return openvino.convert_model(module, example_input=dict(example))
+    except Exception as error:  # whatever tracing or converting makes of an unknown architecture
+        raise ModelError(f"its network cannot be lowered to OpenVINO: {type(error).__name__}: {error}") from error
+    finally:
+        transformers_logging.set_verbosity(before)
 
 
 class _Step(nn.Module):

@@ -20,7 +20,7 @@ DOORS = {
     "faiss": {"rag.index.dense"},
     "tantivy": {"rag.index.lexical"},
     "apsw": {"rag.store"},
-    "sentence_transformers": {"models.embedder", "models.reranker"},
+    "sentence_transformers": {"models.embedder", "models.encoder_graph", "models.reranker"},
     "openvino": {"models.quiet_openvino"},
     "requests": {"models.fetch", "models.wheel"},
     "pypi_simple": {"models.fetch", "models.wheel"},

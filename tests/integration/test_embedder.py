@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from transformers.utils import logging as transformers_logging
 
+from models import encoder_graph
 from models.base import ModelError
 from models.embedder import SentenceTransformerEmbedder
 from models.store import Model, locate
@@ -43,6 +44,7 @@ def test_embedder_keeps_the_order_of_a_large_batch(embedder: SentenceTransformer
     texts = [f"{'long ' * (n % 7)}document {n}" for n in range(100)]
     alone = np.stack([embedder.embed([text])[0] for text in texts])
     assert np.abs(embedder.embed(texts) - alone).max() < 1e-5
+    assert embedder._bulk not in (None, embedder._network)  # on a CPU, many passages go through the graph
 
 
 def test_embedder_returns_no_vectors_for_no_texts(embedder: SentenceTransformerEmbedder) -> None:
@@ -98,7 +100,7 @@ def test_embedder_serves_threads_at_once(embedder: SentenceTransformerEmbedder) 
 
     def work() -> None:
         for _ in range(5):
-            results.append(np.allclose(embedder.embed(_TEXTS), expected, atol=1e-5))
+            results.append(np.allclose(embedder.embed(_TEXTS * 20)[-len(_TEXTS) :], expected, atol=1e-5))
             results.append(np.allclose(embedder.embed_query(_TEXTS[1]), expected[1], atol=1e-5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -113,9 +115,21 @@ def test_embedder_is_quiet(
     directory: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     transformers_logging.enable_progress_bar()
-    SentenceTransformerEmbedder(_model(directory), device="cpu").token_starts("word " * 300)
+    embedder = SentenceTransformerEmbedder(_model(directory), device="cpu")
+    embedder.token_starts("word " * 300)
+    embedder.embed(["word"] * 100)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_embedder_whose_graph_computes_something_else_goes_on_with_torch(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(encoder_graph, "TOLERANCE", -1.0)
+    embedder = SentenceTransformerEmbedder(_model(directory), device="cpu")
+    assert embedder.embed(["word"] * 100).shape == (100, embedder.dim)
+    assert embedder._bulk is embedder._network
+    assert "tiny embeds with torch: the lowered encoder computes other vectors" in caplog.text
 
 
 def test_embedder_names_itself(embedder: SentenceTransformerEmbedder) -> None:

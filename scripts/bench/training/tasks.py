@@ -34,10 +34,10 @@ def snips(directory: Directory, resume: Resume = False) -> None:
     gate = {"score": "json_schema", "schema": "schema.json", "rows": 100, "max_tokens": 100}
     settings = {
         "name": "snips",
-        "steps": 500,
-        "batch_size": 8,
-        "learning_rate": 8e-4,
-        "eval_every": 250,
+        "steps": 950,
+        "batch_size": 4,
+        "learning_rate": 2e-3,
+        "eval_every": 475,
         "gate": gate,
     }
     _train(directory, rows.snips, settings, resume=resume)
@@ -49,8 +49,8 @@ def geography(directory: Directory, resume: Resume = False) -> None:
     data = data_dir()
     directory.mkdir(parents=True, exist_ok=True)
     database = data / "text2sql_geography" / "geography.sqlite"
-    gate = {"score": "sql", "database": str(database), "rows": 200, "max_tokens": 256, "max_forgetting": 1}
-    settings = {"name": "geography", "epochs": 6, "batch_size": 16, "learning_rate": 2e-3, "gate": gate}
+    gate = {"score": "sql", "database": str(database), "rows": 200, "max_tokens": 200, "max_forgetting": 1}
+    settings = {"name": "geography", "epochs": 3, "batch_size": 4, "learning_rate": 1.5e-3, "gate": gate}
     _train(directory, rows.geography, settings, resume=resume)
 
 
