@@ -59,10 +59,6 @@ class PrefixCache:
         while len(self._kept) > MAX_READINGS or sum(len(kept.ids) for kept in self._kept) > MAX_TOKENS:
             self._kept.pop(0)
 
-    def forget(self) -> None:
-        """Drop everything."""
-        self._kept = []
-
 
 def _continues(later: _Kept, earlier: _Kept) -> bool:
     return (later.scope, later.adapter) == (earlier.scope, earlier.adapter) and (

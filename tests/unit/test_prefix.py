@@ -60,5 +60,3 @@ def test_readings_are_bounded_and_those_used_longest_ago_go(monkeypatch: pytest.
     assert cache.longest([1, 1, 1], "me", ())[0] is first
     cache.keep([4] * 4, "me", (), Reading())
     assert cache.longest([1, 1, 1], "me", ()) == (None, 0)
-    cache.forget()
-    assert cache.longest([4] * 4, "me", ()) == (None, 0)
