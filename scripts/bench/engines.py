@@ -1,5 +1,5 @@
 """
-``python -m scripts.bench.engines``: what the engines make of the same prompt, beside what this machine could do at best.
+``python -m scripts.bench.engines``: the engines on the same prompt, beside what this machine could do at best.
 
 The engines alternate, because a shared machine's speed changes by the minute; medians are compared. The limits are
 measured between them: float32 products per second bound the reading of a prompt, memory bandwidth bounds decoding.
@@ -13,15 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from models import adapter_store, command, general
 from models.base import Generator, Message, SamplingParams
 from models.engine import EngineName
-from models.store import Model, locate
+from models.store import locate
 
 ENGINES: tuple[EngineName, ...] = ("transformers", "openvino")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -40,16 +39,15 @@ def main(
 
     found: dict[str, list[dict[str, float]]] = {}
     located = locate(model, "generator")
-    generators = {
-        name: load_generator(located, name, "cpu", lambda: adapter_store.installed(located)) for name in ENGINES
-    }
+    adapters = adapter_store.installed(located)
+    generators = {name: load_generator(located, name, "cpu", lambda: adapters) for name in ENGINES}
     prompt = _prompt(generators["transformers"], prompt_tokens)
     params = SamplingParams(max_tokens=new_tokens)
     for number in range(rounds):
         for name, generator in generators.items():
             for arm, asked in _arms(name, adapter):
                 found.setdefault(arm, []).append(_timed(generator, prompt, params, asked, f"{number}"))
-        found.setdefault("limits", []).append(_limits(located))
+        found.setdefault("limits", []).append(_limits())
         sys.stderr.write(f"round {number + 1} of {rounds}\n")
     told = {arm: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for arm, runs in found.items()}
     told["prompt_tokens"] = {"count": generators["transformers"].count_tokens(prompt)}
@@ -111,15 +109,14 @@ def _asking(words: list[str]) -> list[Message]:
     return [Message("user", "Retell this at length:\n\n" + " ".join(words))]
 
 
-def _limits(model: Model) -> dict[str, Any]:
+def _limits() -> dict[str, float]:
     """Measure what bounds any engine here: products of large float32 matrices, and copying memory."""
     import torch
 
     left, right = torch.randn(1024, 2048), torch.randn(2048, 2048)
     flops = 2 * 1024 * 2048 * 2048 / _fastest(lambda: torch.mm(left, right))
-    block = np.ones(2**27, np.uint8)
-    target = np.empty_like(block)
-    bandwidth = 2 * len(block) / _fastest(lambda: np.copyto(target, block))
+    block = torch.ones(2**26)
+    bandwidth = 2 * 4 * len(block) / _fastest(block.clone)
     return {"float32_gflops": flops / 1e9, "memory_gb_per_s": bandwidth / 1e9}
 
 
