@@ -19,7 +19,7 @@ from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
-from models.engine import Engine, Reading
+from models.engine import AdapterKey, Engine, Reading
 from models.prefix import EVERYBODY, PrefixCache
 from models.prompt import FIXED_SYSTEM
 from models.store import Model
@@ -125,7 +125,7 @@ class LocalGenerator:
         source = np.random.default_rng(params.seed)
         with self._running:
             key = self._engine.key(adapter)
-            reading, done = self._begin(prompt, head, adapter, scope)
+            reading, done = self._begin(prompt, head, adapter, key, scope)
             read, unread, is_sound = prompt[:done], prompt[done:], False
             try:
                 for count in itertools.count(1):
@@ -151,11 +151,12 @@ class LocalGenerator:
                     self._prefixes.keep(read, scope, key, reading)
         yield token  # the last one, when the model is free again: nobody has to ask for a token after it
 
-    def _begin(self, prompt: list[int], head: int, adapter: Adapter | None, scope: str | None) -> tuple[Reading, int]:
+    def _begin(
+        self, prompt: list[int], head: int, adapter: Adapter | None, key: AdapterKey, scope: str | None
+    ) -> tuple[Reading, int]:
         """Return a reading that this request may go on from, and how much of the prompt it has read."""
         if not self._engine.can_go_on:
             return self._engine.begin(adapter), 0
-        key = self._engine.key(adapter)
         known, shared = self._prefixes.longest(prompt, scope or EVERYBODY, key)
         if shared < head:
             known, shared = self._engine.begin(adapter), head

@@ -46,7 +46,7 @@ class OpenVinoEngine:
 
     Args:
         model: where its own weights lie, which merging begins with.
-        graph_file: what :mod:`models.exports` made of it.
+        graph_file: what :mod:`models.export` made of it.
         verify: raises a ModelError for an adapter that does not belong to the model.
     """
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from models.base import Embedder, Generator, SamplingParams
 from models.prompt import Passage, asking
+from rag.answer import OWNER
 from rag.evaluate.questions import Evidence, Question
 from rag.index.lexical import words
 from rag.types import Document, searched_prefix
@@ -141,7 +142,8 @@ class Author:
     def _ask(self, passage: Passage) -> str:
         """Return what the generator asks, as far as its first question mark."""
         text = ""
-        with closing(self._generator.stream(asking(passage), SamplingParams(max_tokens=MAX_NEW_TOKENS))) as tokens:
+        params = SamplingParams(max_tokens=MAX_NEW_TOKENS)
+        with closing(self._generator.stream(asking(passage), params, scope=OWNER)) as tokens:
             for token in tokens:
                 text += token.text
                 if "?" in text or "\n" in text.lstrip():

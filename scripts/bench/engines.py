@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from models import adapter_store, command, general
 from models.base import Generator, Message, SamplingParams
 from models.engine import EngineName
 from models.store import locate
+
+if TYPE_CHECKING:
+    from models.generator import LocalGenerator
 
 ENGINES: tuple[EngineName, ...] = ("transformers", "openvino")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -45,7 +48,7 @@ def main(
     params = SamplingParams(max_tokens=new_tokens)
     for number in range(rounds):
         for name, generator in generators.items():
-            for arm, asked in _arms(name, adapter):
+            for arm, asked in _arms(name, generator, adapter):
                 found.setdefault(arm, []).append(_timed(generator, prompt, params, asked, f"{number}"))
         found.setdefault("limits", []).append(_limits())
         sys.stderr.write(f"round {number + 1} of {rounds}\n")
@@ -54,10 +57,11 @@ def main(
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
 
 
-def _arms(name: str, adapter: str | None) -> Iterator[tuple[str, str | None]]:
+def _arms(name: str, generator: LocalGenerator, adapter: str | None) -> Iterator[tuple[str, str | None]]:
     yield name, None
     if adapter is not None:
-        yield f"{name}, adapter", adapter  # merged by the fourth round, where the engine merges
+        merged = "merged" in generator._engine.key(adapter_store.locate(adapter))
+        yield f"{name}, adapter {'merged' if merged else 'applied'}", adapter
 
 
 def _timed(
