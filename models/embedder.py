@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from models.base import ModelError, Vectors
 from models.engines import is_installed
-from models.store import Model
+from models.store import INT8, Model
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,10 @@ class SentenceTransformerEmbedder:
                 f"{textwrap.shorten(str(error), 300)} Expected a sentence-transformers model; fetch one with "
                 "`python -m models.fetch`."
             ) from error
+        self._single = self._network
         self._bulk: SentenceTransformer | None = None
+        if model.is_int8:
+            self._single, self._bulk = _int8(self._network, model), _int8(self._network, model)
         self._lowering = Lock()
         self._tokenizer = _plain_tokenizer(self._network, model)
         self._dim: int = self.embed_query("warm").shape[0]
@@ -117,7 +120,7 @@ class SentenceTransformerEmbedder:
         """
         if not texts:
             return np.empty((0, self._dim), dtype=np.float32)
-        network = self._network if len(texts) < _BULK else self._for_bulk()
+        network = self._single if len(texts) < _BULK else self._for_bulk()
         return self._encode(network, texts, self._model.document_prefix)
 
     def embed_query(self, text: str) -> Vectors:
@@ -127,7 +130,7 @@ class SentenceTransformerEmbedder:
         Returns:
             An L2-normalised float32 vector, shape ``(dim,)``.
         """
-        vector: Vectors = self._encode(self._network, [text], self._model.query_prefix)[0]
+        vector: Vectors = self._encode(self._single, [text], self._model.query_prefix)[0]
         return vector
 
     def _for_bulk(self) -> SentenceTransformer:
@@ -157,6 +160,17 @@ class SentenceTransformerEmbedder:
             self.token_starts(prefix).size for prefix in (self._model.query_prefix, self._model.document_prefix)
         )
         return limit - special - prefix
+
+
+def _int8(network: SentenceTransformer, model: Model) -> SentenceTransformer:
+    if network.device.type != "cpu" or not is_installed():
+        raise ModelError(
+            f"{model.name!r} needs OpenVINO on a CPU: `pip install 'homeground[openvino]'`, device: cpu; or embed "
+            f"again with {model.name.removesuffix(INT8)!r}."
+        )
+    from models.encoder_graph import accelerated
+
+    return accelerated(network, int8=True)
 
 
 def _lowered(network: SentenceTransformer, name: str) -> SentenceTransformer:

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
@@ -28,6 +28,8 @@ __all__ = ["Model", "ModelRole", "describe", "installed", "locate", "models_dir"
 DIRECTORY_VARIABLE = "HOMEGROUND_MODELS_DIR"
 GENERATOR_ARCHITECTURES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 FALLBACK_CONTEXT = 512
+INT8 = ":int8"
+"""Behind an embedder's name: with its weights rounded, which makes another embedder of it."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Model:
         context_length: the most tokens that it reads at once.
         query_prefix: goes before a question (embedders).
         document_prefix: goes before a passage (embedders).
+        is_int8: computes with rounded weights (embedders); its weights hash is then one of its own.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Model:
     context_length: int
     query_prefix: str = ""
     document_prefix: str = ""
+    is_int8: bool = False
 
 
 def models_dir() -> Path:
@@ -87,13 +91,16 @@ def locate(name: str, role: ModelRole) -> Model:
     Return the model of this name, or the one in this directory, after verifying its files.
 
     Args:
-        name: a catalog name, the name of a fetched model, or the path of a directory.
+        name: a catalog name, the name of a fetched model, or the path of a directory; an embedder's with ``:int8``
+            behind it for rounded weights.
         role: what the model is wanted for.
 
     Raises:
         ModelError: no such model, one for another role, one that is not on this machine, files that are missing,
             damaged or foreign, or files that could run code.
     """
+    if role == "embedder" and name.endswith(INT8):
+        return _rounded(locate(name.removesuffix(INT8), role))
     if directory := _directories().get(name):
         manifest = read_manifest(directory)
         _require_role(name, manifest.role, role)
@@ -114,6 +121,11 @@ def locate(name: str, role: ModelRole) -> Model:
         f"There is no model named {name!r}. Closest: {', '.join(closest)}. `python -m models.fetch --list` shows all; "
         "a path must hold a separator, for example ./my-model."
     )
+
+
+def _rounded(model: Model) -> Model:
+    digest = hashlib.sha256(f"{model.weights_hash}{INT8}".encode()).hexdigest()
+    return replace(model, name=f"{model.name}{INT8}", weights_hash=digest, is_int8=True)
 
 
 def describe(directory: Path, name: str, role: ModelRole, stamp: Path) -> Manifest:

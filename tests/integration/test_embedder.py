@@ -125,11 +125,24 @@ def test_embedder_is_quiet(
 def test_embedder_whose_graph_computes_something_else_goes_on_with_torch(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(encoder_graph, "TOLERANCE", -1.0)
+    monkeypatch.setattr(encoder_graph, "MAX_DISTANCE", -1.0)
     embedder = SentenceTransformerEmbedder(_model(directory), device="cpu")
     assert embedder.embed(["word"] * 100).shape == (100, embedder.dim)
     assert embedder._bulk is embedder._network
     assert "tiny embeds with torch: the lowered encoder computes other vectors" in caplog.text
+
+
+def test_rounded_embedder_is_another_one_that_computes_nearly_the_same(
+    embedder: SentenceTransformerEmbedder, directory: Path
+) -> None:
+    model = locate(f"{directory}:int8", "embedder")
+    assert model.weights_hash != locate(str(directory), "embedder").weights_hash
+    assert model.name.endswith(":int8")
+    rounded = SentenceTransformerEmbedder(model, device="cpu")
+    expected, found = embedder.embed(_TEXTS * 20), rounded.embed(_TEXTS * 20)
+    assert (expected * found).sum(axis=1).min() > 0.99
+    assert np.abs(expected - found).max() > 1e-6
+    assert np.abs(rounded.embed_query(_TEXTS[0]) - found[0]).max() < 1e-5
 
 
 def test_embedder_names_itself(embedder: SentenceTransformerEmbedder) -> None:
