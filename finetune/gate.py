@@ -256,8 +256,12 @@ def general_text(path: Path | None, tokenizer: ChatTokenizer, context_length: in
         ConfigError: it cannot be read, or holds no paragraph.
     """
     path = path or GENERAL_TEXT
+    try:
+        texts = paragraphs(path)
+    except ConfigError as error:
+        raise ConfigError(f"gate.general: {error}") from error
     rows = []
-    for number, paragraph in enumerate(paragraphs(path), start=1):
+    for number, paragraph in enumerate(texts, start=1):
         ids = np.array(tokenizer.token_ids(paragraph)[: min(context_length, 1024)], np.int64)
         if len(ids) > 1:
             learnt = np.arange(len(ids)) > 0

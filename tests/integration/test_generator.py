@@ -506,7 +506,7 @@ def test_fixed_instructions_are_read_once_for_everybody_and_each_adapter(
 ) -> None:
     adapter = write_tiny_adapter(tmp_path / "terse", _model(directory))
     generator, fresh = make(_model(directory), lambda: [adapter]), make(_model(directory), lambda: [adapter])
-    head = generator.count_tokens([Message("system", PLAIN_SYSTEM)]) - generator.count_tokens([])
+    head = len(generator._tokenizer.conversation_ids([Message("system", PLAIN_SYSTEM)]))
     for name in (None, "terse"):
         whole = generator.count_tokens(plain("x"))
         assert _scoped(generator, list(plain("x")), "ann", name)[0] == [head, whole - head]
