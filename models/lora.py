@@ -43,6 +43,7 @@ class ResidentAdapters:
         self._network = network
         self._verify = verify
         self._lora: LoraModel | None = None
+        self._layers: list[BaseTunerLayer] = []
         self._resident: dict[str, _Resident] = {}  # the one used longest ago first
         self._active: str | None = None
         self._inserted = 0
@@ -81,19 +82,19 @@ class ResidentAdapters:
     def _switch(self, key: str | None) -> None:
         if self._lora is None or key == self._active:
             return
-        if key is None:
-            self._lora.disable_adapter_layers()
-        else:
-            self._lora.set_adapter(key, inference_mode=True)
-            if self._active is None:
-                self._lora.enable_adapter_layers()
+        # PEFT's own switching looks through all modules and their weights' gradients: 31 ms for SmolLM2-135M.
+        for layer in self._layers:
+            layer._disable_adapters = key is None
+            layer._active_adapter = [] if key is None else [key]
         self._active = key
 
     def _remove(self, resident: _Resident) -> None:
         self._switch(None)
+        for layer in self._layers:
+            layer._active_adapter = []  # deleting an active adapter would make another one active
         if self._lora is not None:
             self._lora.delete_adapter(resident.key)
-            self._lora.disable_adapter_layers()  # deleting activates another one
+            self._lora.disable_adapter_layers()
 
     def _insert(self, adapter: Adapter) -> str:
         """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
@@ -120,6 +121,7 @@ class ResidentAdapters:
             self._discard(key)
             reason = textwrap.shorten(str(error), 300)
             raise ModelError(f"the adapter {adapter.name!r} does not fit: {reason}") from error
+        self._layers = [module for module in self._network.modules() if isinstance(module, BaseTunerLayer)]
         self._lora.disable_adapter_layers()
         self._active = None
         return key
