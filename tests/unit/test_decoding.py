@@ -98,7 +98,7 @@ def byte_fallback() -> Tokenizer:
     return tokenizer
 
 
-@given(words=st.lists(st.one_of(st.just(1), st.integers(258, 265), st.characters())))
+@given(words=st.lists(st.one_of(st.just(1), st.integers(258, 265), st.characters(codec="utf-8"))))
 def test_detokenizer_joins_to_the_whole_decoding_with_byte_fallback(
     byte_fallback: Tokenizer, words: list[int | str]
 ) -> None:
