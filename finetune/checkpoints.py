@@ -7,13 +7,14 @@ leaves behind is never taken for a checkpoint, and one that was damaged since is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import re
 import shutil
 from pathlib import Path
+
+from models.manifest import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def finish(directory: Path) -> Path:
     """Make what :func:`begin` gave and was filled since a checkpoint; older ones than the last two go."""
     (written,) = [path for path in (directory / WRITING).iterdir() if _NAME.fullmatch(path.name)]
     files = sorted(path for path in written.rglob("*") if path.is_file())
-    digests = {path.relative_to(written).as_posix(): _sha256(path) for path in files}
+    digests = {path.relative_to(written).as_posix(): file_sha256(path) for path in files}
     (written / DIGESTS).write_text(json.dumps(digests, indent=2), encoding="utf-8")
     for path in [*files, written / DIGESTS, written]:
         _flush(path)
@@ -71,15 +72,10 @@ def _all(directory: Path) -> list[Path]:
 def _damage(path: Path) -> str | None:
     try:
         digests: dict[str, str] = json.loads((path / DIGESTS).read_bytes())
-        changed = [name for name, digest in digests.items() if _sha256(path / name) != digest]
+        changed = [name for name, digest in digests.items() if file_sha256(path / name) != digest]
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return f"{', '.join(changed)} changed since" if changed else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

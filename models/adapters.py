@@ -7,7 +7,6 @@ worse. So all of it is written down when training ends, and compared before an a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from models import vetting
 from models.base import ModelError
 from models.catalog import NAME_PATTERN, Sha256
+from models.manifest import file_sha256
 from models.store import Model
 
 MANIFEST = "manifest.json"
@@ -125,7 +125,7 @@ def write_manifest(
         "trained_with_context": trained_with_context,
         "gate_passed": gate_passed,
         "licence": licence,
-        "files": {name: _sha256(directory / name) for name in FILES},
+        "files": {name: file_sha256(directory / name) for name in FILES},
     }
     adapter = _validate(directory, content)
     _write(adapter)
@@ -232,14 +232,9 @@ def _file_problems(adapter: Adapter) -> Iterator[str]:
         path = adapter.directory / name
         if not path.is_file():
             yield f"{name} is missing"
-        elif _sha256(path) != adapter.files[name]:
+        elif file_sha256(path) != adapter.files[name]:
             yield f"{name} has changed since training"
         elif name == CONFIG:
             yield from (f"{name}: {problem}" for problem in vetting.lora_problems(path))
         else:
             yield from (f"{name}: {problem}" for problem in vetting.safetensors_problems(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

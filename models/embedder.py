@@ -68,10 +68,8 @@ class SentenceTransformerEmbedder:
                 f"{textwrap.shorten(str(error), 300)} Expected a sentence-transformers model; fetch one with "
                 "`python -m models.fetch`."
             ) from error
-        self._single = self._network
+        self._single = _int8(self._network, model) if model.is_int8 else self._network
         self._bulk: SentenceTransformer | None = None
-        if model.is_int8:
-            self._single, self._bulk = _int8(self._network, model), _int8(self._network, model)
         self._lowering = Lock()
         self._tokenizer = _plain_tokenizer(self._network, model)
         self._dim: int = self.embed_query("warm").shape[0]
@@ -140,10 +138,12 @@ class SentenceTransformerEmbedder:
         Questions never go through it: its requests would wait for each other.
         """
         with self._lowering:
-            if self._bulk is None:
+            if self._bulk is None and self._model.is_int8:
+                self._bulk = _int8(self._network, self._model)
+            elif self._bulk is None and self._network.device.type == "cpu" and is_installed():
+                self._bulk = _lowered(self._network, self._model.name)
+            elif self._bulk is None:
                 self._bulk = self._network
-                if self._network.device.type == "cpu" and is_installed():
-                    self._bulk = _lowered(self._network, self._model.name)
         return self._bulk
 
     def _encode(self, network: SentenceTransformer, texts: Sequence[str], prefix: str) -> Vectors:

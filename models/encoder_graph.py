@@ -16,10 +16,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from models.base import ModelError
-from models.graph import convert, to_int8
-from models.quiet_openvino import openvino
+from models.graph import compiled, convert, to_int8
 
-SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"}
 SAMPLE = ("A short one.", "A sentence that is longer, so that the first one is filled up behind its end.")
 MAX_DISTANCE, MAX_DISTANCE_INT8 = 1e-5, 0.02
 """Cosine distance between a vector by torch and by the graph."""
@@ -63,7 +61,7 @@ class _Lowered(nn.Module):
         if int8:
             to_int8(graph)
         self._names = list(example)
-        self._graph = openvino.Core().compile_model(graph, "CPU", SETTINGS)
+        self._graph = compiled(graph)
 
     def forward(self, **features: torch.Tensor) -> BaseModelOutput:
         """Compute the last hidden states, shape ``(texts, tokens, size)``."""

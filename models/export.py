@@ -7,7 +7,6 @@ made on this machine, from what is here already, so it needs no network.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -25,6 +24,7 @@ from safetensors import safe_open
 
 from models import catalog, command
 from models.base import ModelError
+from models.manifest import file_sha256
 from models.store import Model, locate
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def find(model: Model) -> Export | None:
     try:
         content = json.loads(facts.read_text(encoding="utf-8"))
         found = Export(directory=directory, **content)
-        damaged = [name for name, digest in found.files.items() if _sha256(directory / name) != digest]
+        damaged = [name for name, digest in found.files.items() if file_sha256(directory / name) != digest]
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(
             f"{directory} is damaged ({error}); run `python -m models.export {model.name} --again`."
@@ -135,7 +135,7 @@ def export(model: Model) -> Export:
             directory=_directory(model),
             weights_hash=model.weights_hash,
             fidelity=asdict(measured) | {"rise": measured.rise},
-            files={name: _sha256(work / name) for name in (GRAPH, WEIGHTS)},
+            files={name: file_sha256(work / name) for name in (GRAPH, WEIGHTS)},
         )
         content = {name: value for name, value in asdict(found).items() if name != "directory"}
         (work / FACTS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -178,11 +178,6 @@ def _require_good(model: Model, measured: Fidelity) -> None:
 
 def _directory(model: Model) -> Path:
     return exports_dir() / f"{model.weights_hash[:24]}-int8-{FORMAT}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @app.command()

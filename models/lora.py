@@ -80,7 +80,7 @@ class ResidentAdapters:
         self._switch(known.key)
 
     def _switch(self, key: str | None) -> None:
-        if self._lora is None or key == self._active:
+        if key == self._active:
             return
         # PEFT's own switching looks through all modules and their weights' gradients: 31 ms for SmolLM2-135M.
         for layer in self._layers:
@@ -89,12 +89,9 @@ class ResidentAdapters:
         self._active = key
 
     def _remove(self, resident: _Resident) -> None:
-        self._switch(None)
-        for layer in self._layers:
-            layer._active_adapter = []  # deleting an active adapter would make another one active
+        self._switch(None)  # deleting an active adapter would make another one active
         if self._lora is not None:
             self._lora.delete_adapter(resident.key)
-            self._lora.disable_adapter_layers()
 
     def _insert(self, adapter: Adapter) -> str:
         """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
@@ -122,8 +119,8 @@ class ResidentAdapters:
             reason = textwrap.shorten(str(error), 300)
             raise ModelError(f"the adapter {adapter.name!r} does not fit: {reason}") from error
         self._layers = [module for module in self._network.modules() if isinstance(module, BaseTunerLayer)]
-        self._lora.disable_adapter_layers()
-        self._active = None
+        self._active = key  # PEFT makes the first one active, and later ones not
+        self._switch(None)
         return key
 
     def _discard(self, key: str) -> None:

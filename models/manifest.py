@@ -125,12 +125,17 @@ def hash_files(directory: Path, files: Iterable[str], stamp: Path) -> dict[str, 
         status = (directory / name).stat()
         size, changed, digest = known.get(name, (-1, -1, ""))
         if (size, changed) != (status.st_size, status.st_mtime_ns):
-            with (directory / name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = file_sha256(directory / name)
         fresh[name] = (status.st_size, status.st_mtime_ns, digest)
     if fresh != known:
         _write_stamp(stamp, fresh)
     return {name: FileRecord(size=size, sha256=digest) for name, (size, _, digest) in fresh.items()}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
