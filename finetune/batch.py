@@ -1,4 +1,4 @@
-"""Rows become the tensors of a forward pass: padded side by side, or packed one behind the other."""
+"""Rows become the tensors of a forward pass, side by side; :mod:`finetune.packing` lays them one behind the other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from finetune.encode import Row
@@ -22,8 +23,8 @@ class Batch(TypedDict, total=False):
     What the model reads at once.
 
     ``input_ids`` and ``labels`` have the shape ``(rows, length)``, int64. A padded batch has an ``attention_mask`` of
-    that shape. A packed one has ``position_ids`` that begin at 0 with every example instead; without a mask,
-    transformers lets a token see only its own example then.
+    that shape. A packed one is a single row with its ``position_ids``, and its mask, of shape ``(1, 1, length,
+    length)``, says which token sees which.
     """
 
     input_ids: torch.Tensor
@@ -56,41 +57,19 @@ def padded(rows: Sequence[Row], pad_id: int) -> Batch:
     for number, row in enumerate(rows):
         length = len(row.ids)
         ids[number, :length] = row.ids
-        labels[number, :length] = np.where(row.learnt, row.ids, IGNORED)
+        labels[number, :length] = labelled(row)
         mask[number, :length] = 1
     return Batch(
         input_ids=torch.from_numpy(ids), labels=torch.from_numpy(labels), attention_mask=torch.from_numpy(mask)
     )
 
 
-def packed(rows: Sequence[Row]) -> Batch:
-    """Lay rows one behind the other; what a row's first token would be predicted from belongs to another, so is not."""
-    ids = np.concatenate([row.ids for row in rows])
-    labels = np.concatenate([np.where(row.learnt, row.ids, IGNORED) for row in rows])
-    positions = np.concatenate([np.arange(len(row.ids)) for row in rows])
-    return Batch(
-        input_ids=torch.from_numpy(ids)[None],
-        labels=torch.from_numpy(labels)[None],
-        position_ids=torch.from_numpy(positions)[None],
-    )
+def labelled(row: Row) -> npt.NDArray[np.int64]:
+    """Return a row's ids where they are learnt, IGNORED elsewhere."""
+    return np.where(row.learnt, row.ids, IGNORED)
 
 
 def batches(rows: Sequence[Row], at_once: int, pad_id: int) -> list[Batch]:
     """Cut rows, sorted by length, into padded batches of at most ``at_once`` rows."""
     by_length = sorted(rows, key=lambda row: len(row.ids))
     return [padded(by_length[at : at + at_once], pad_id) for at in range(0, len(rows), at_once)]
-
-
-def packs(rows: Sequence[Row], length: int) -> list[Batch]:
-    """Pack rows into as few batches of at most ``length`` tokens as first-fit decreasing finds."""
-    bins: list[list[Row]] = []
-    free: list[int] = []
-    for row in sorted(rows, key=lambda row: -len(row.ids)):
-        place = next((number for number, room in enumerate(free) if room >= len(row.ids)), None)
-        if place is None:
-            bins.append([])
-            free.append(length)
-            place = len(bins) - 1
-        bins[place].append(row)
-        free[place] -= len(row.ids)
-    return [packed(one) for one in bins]

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from finetune.batch import Batch, batches, packs, rows_at_once
+from finetune.batch import Batch, batches, rows_at_once
 from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
 from finetune.config import TrainConfig
 from finetune.encode import Row
+from finetune.packing import TOKENS, families, packs
 from finetune.schedule import plan_steps
 from finetune.trainer import LoraTrainer
 from models.adapters import CONFIG, WEIGHTS
@@ -112,10 +113,22 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
         raise ConfigError(f"lora.targets: {error}") from error
 
 
+def planned(config: TrainConfig, rows: Sequence[Row]) -> list[list[int]]:
+    """Return the rows of every step of a run."""
+    return plan_steps(
+        [len(row.ids) for row in rows],
+        config.batch_size,
+        steps=config.steps,
+        epochs=config.epochs,
+        seed=config.seed,
+        families=families(rows) if config.packing else None,
+    )
+
+
 def cutter(config: TrainConfig, longest: int, device: torch.device, pad_id: int) -> partial[list[Batch]]:
     """Return what cuts the rows of a step into forward passes."""
     if config.packing:
-        return partial(packs, length=config.max_length)
+        return partial(packs, length=max(longest, TOKENS))
     at_once = config.micro_batch or rows_at_once(longest, device.type)
     return partial(batches, at_once=at_once, pad_id=pad_id)
 
@@ -148,9 +161,7 @@ def fit(
         Interrupted: a signal stopped it after saving.
     """
     device = device_of(config)
-    steps = plan_steps(
-        [len(row.ids) for row in rows], config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed
-    )
+    steps = planned(config, rows)
     args = arguments(config, len(steps), device, directory / "checkpoints")
     network = lora_network(config, model, args.device)
     progress = ShowProgress([sum(len(rows[number].ids) for number in step) for step in steps])

@@ -15,9 +15,8 @@ from rich.text import Text
 
 from finetune.batch import on
 from finetune.encode import Row
-from finetune.fit import cutter, lora_network, peak_mib
+from finetune.fit import cutter, lora_network, peak_mib, planned
 from finetune.loss import SelectiveHead
-from finetune.schedule import plan_steps
 from finetune.setup import Setup
 from models.tokenizer import ChatTokenizer
 
@@ -48,7 +47,7 @@ def make(setup: Setup) -> Plan:
     """
     config, rows = setup.config, setup.data.train
     lengths = [len(row.ids) for row in rows]
-    steps = plan_steps(lengths, config.batch_size, steps=config.steps, epochs=config.epochs, seed=config.seed)
+    steps = planned(config, rows)
     tokens = [sum(lengths[number] for number in step) for step in steps]
     middling = steps[int(np.argsort(tokens)[len(tokens) // 2])]
     probe = _Probe(setup)

@@ -7,7 +7,7 @@ So a run that is resumed at step k reads exactly what the uninterrupted one woul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,7 +19,13 @@ and little padding; which rows come together, and the order of the steps, still 
 
 
 def plan_steps(
-    lengths: Sequence[int], batch_size: int, *, steps: int | None = None, epochs: float | None = None, seed: int = 0
+    lengths: Sequence[int],
+    batch_size: int,
+    *,
+    steps: int | None = None,
+    epochs: float | None = None,
+    seed: int = 0,
+    families: Sequence[Hashable] | None = None,
 ) -> list[list[int]]:
     """
     Return the rows of every step.
@@ -31,6 +37,7 @@ def plan_steps(
         epochs: number of passes instead; a fraction reads a part of the rows once more, and so does a last step that
             would have fewer rows than the others.
         seed: of the order.
+        families: of each row; rows of a family stay together. None draws every row by itself.
 
     Raises:
         ValueError: neither or both of ``steps`` and ``epochs`` are given.
@@ -39,18 +46,27 @@ def plan_steps(
         raise ValueError("give either steps or epochs")
     steps = steps or max(1, math.ceil((epochs or 0) * len(lengths) / batch_size - 1e-9))
     wanted = steps * batch_size
-    stream = np.fromiter(_passes(len(lengths), seed), np.int64, wanted)
+    members: dict[Hashable, list[int]] = {}
+    for row, family in enumerate(families or range(len(lengths))):
+        members.setdefault(family, []).append(row)
+    longest = [0] * len(lengths)
+    for rows in members.values():
+        most = max(lengths[row] for row in rows)
+        for row in rows:
+            longest[row] = most
+    stream = np.fromiter(_passes(list(members.values()), seed), np.int64, wanted)
     planned: list[list[int]] = []
     window = WINDOW_STEPS * batch_size
     for begin in range(0, wanted, window):
-        rows = sorted(stream[begin : begin + window].tolist(), key=lengths.__getitem__)
+        rows = sorted(stream[begin : begin + window].tolist(), key=longest.__getitem__)
         cut = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
         planned += [cut[at] for at in np.random.default_rng([seed, begin]).permutation(len(cut))]
     return planned
 
 
-def _passes(rows: int, seed: int) -> Iterator[int]:
+def _passes(families: Sequence[Sequence[int]], seed: int) -> Iterator[int]:
     number = 0
     while True:
-        yield from np.random.default_rng([seed, 0, number]).permutation(rows).tolist()
+        for family in np.random.default_rng([seed, 0, number]).permutation(len(families)):
+            yield from families[family]
         number += 1

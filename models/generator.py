@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from threading import Lock
 
@@ -19,9 +20,10 @@ from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
 from models.decoding import Detokenizer, StopStrings, choose
-from models.engine import AdapterKey, Engine, Reading
+from models.engine import AdapterKey, Engine, Reading, adapter_key
 from models.prefix import EVERYBODY, PrefixCache
 from models.prompt import FIXED_SYSTEM
+from models.repeats import Repeats
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
@@ -49,7 +51,7 @@ class LocalGenerator:
             offered: tells, at each request, which LoRA adapters of this model may be asked for.
         """
         self._model, self._tokenizer, self._engine, self._offered = model, tokenizer, engine, offered
-        self._prefixes = PrefixCache()
+        self._prefixes, self._repeats = PrefixCache(), Repeats()
         self._running = Lock()
 
     @property
@@ -100,7 +102,7 @@ class LocalGenerator:
                 "shorten the conversation or choose a model with a longer context."
             )
         head = self._head(messages, prompt)
-        return self._decode(prompt, head, replace(params, max_tokens=min(params.max_tokens, room)), chosen, scope)
+        return self._answer(prompt, head, replace(params, max_tokens=min(params.max_tokens, room)), chosen, scope)
 
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
@@ -118,38 +120,51 @@ class LocalGenerator:
             return 0
         return len(ids) if list(prompt[: len(ids)]) == ids and len(ids) < len(prompt) else 0
 
+    def _answer(
+        self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
+    ) -> TokenStream:
+        request = self._repeats.request(prompt, params, scope, adapter_key(adapter))
+        with self._running:
+            tokens = list(self._repeats.find(request))
+            for token in tokens[:-1]:
+                yield token
+            if not tokens:
+                with closing(self._decode(prompt, head, params, adapter, scope)) as fresh:
+                    for token in fresh:
+                        tokens.append(token)
+                        if token.finish_reason:
+                            break
+                        yield token
+                self._repeats.keep(request, tokens)
+        yield tokens[-1]  # when the model is free again: nobody has to ask for a token after it
+
     def _decode(
         self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
     ) -> TokenStream:
         text, stops = Detokenizer(self._tokenizer.text), StopStrings(params.stop)
         source = np.random.default_rng(params.seed)
-        with self._running:
-            key = self._engine.key(adapter)
-            reading, done = self._begin(prompt, head, adapter, key, scope)
-            read, unread, is_sound = prompt[:done], prompt[done:], False
-            try:
-                for count in itertools.count(1):
-                    is_sound = False
-                    chosen, logprob = choose(reading.read(unread), params, source)
-                    if math.isnan(logprob):
-                        raise ModelError(f"{self.name!r} computed a value that is not a number with {self.engine}.")
-                    read, is_sound = read + unread, True
-                    ended = chosen in self._tokenizer.end_ids
-                    shown = "" if ended else stops.push(text.push(chosen))
-                    reason: FinishReason | None = "length" if count >= params.max_tokens else None
-                    if ended or stops.found:
-                        reason = "stop"
-                    if reason and not stops.found:
-                        shown += stops.push(text.flush()) + stops.flush()
-                    token = Token(chosen, shown, logprob, reason)
-                    if reason:
-                        break
-                    yield token
-                    unread = [chosen]
-            finally:
-                if scope is not None and is_sound and self._engine.can_go_on:
-                    self._prefixes.keep(read, scope, key, reading)
-        yield token  # the last one, when the model is free again: nobody has to ask for a token after it
+        key = self._engine.key(adapter)
+        reading, done = self._begin(prompt, head, adapter, key, scope)
+        read, unread, is_sound = prompt[:done], prompt[done:], False
+        try:
+            for count in itertools.count(1):
+                is_sound = False
+                chosen, logprob = choose(reading.read(unread), params, source)
+                if math.isnan(logprob):
+                    raise ModelError(f"{self.name!r} computed a value that is not a number with {self.engine}.")
+                read, is_sound = read + unread, True
+                ended = chosen in self._tokenizer.end_ids
+                shown = "" if ended else stops.push(text.push(chosen))
+                reason: FinishReason | None = "length" if count >= params.max_tokens else None
+                if ended or stops.found:
+                    reason = "stop"
+                if reason and not stops.found:
+                    shown += stops.push(text.flush()) + stops.flush()
+                yield Token(chosen, shown, logprob, reason)
+                unread = [chosen]
+        finally:
+            if scope is not None and is_sound and self._engine.can_go_on:
+                self._prefixes.keep(read, scope, key, reading)
 
     def _begin(
         self, prompt: list[int], head: int, adapter: Adapter | None, key: AdapterKey, scope: str | None

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from models.base import InputError, Message
 
-PROMPT_FORMAT = 1
+PROMPT_FORMAT = 2
 
-REFUSAL = "The sources do not hold an answer to this question."
+REFUSAL = "Nothing in the sources answers this question."
+"""Its first word begins hardly any answer, so the probability of that one token is the probability of refusing."""
 
 GROUNDED_SYSTEM = (
     "You answer questions from the numbered sources that the user gives you. Use only the sources. "
@@ -67,19 +68,27 @@ def plain(question: str, history: Sequence[Message] = ()) -> tuple[Message, ...]
 
 def grounded(question: str, passages: Sequence[Passage], history: Sequence[Message] = ()) -> tuple[Message, ...]:
     """
-    Return the prompt that answers from sources: passages numbered from 1, the question last.
+    Return the prompt that answers from sources: passages numbered from 1, the conversation, the question last.
+
+    The passages stand before the conversation, so that a follow-up to the same ones begins like the prompt before it,
+    and only what is new has to be read.
 
     Args:
         question: the question, understandable on its own.
         passages: what may be used, best first.
         history: earlier turns; their system turns are kept behind ours.
     """
-    sources = "\n\n".join(
-        f"[{number}] {passage.title}\n{passage.text}" for number, passage in enumerate(passages, start=1)
+    sources = "".join(
+        f"[{number}] {passage.title}\n{passage.text}\n\n" for number, passage in enumerate(passages, start=1)
     )
     system = " ".join([GROUNDED_SYSTEM, *(message.content for message in history if message.role == "system")])
-    turns = [message for message in history if message.role != "system"]
-    return (Message("system", system), *turns, Message("user", f"Sources:\n\n{sources}\n\nQuestion: {question}"))
+    turns = [message for message in (*history, Message("user", question)) if message.role != "system"]
+    first = next(number for number, turn in enumerate(turns) if turn.role == "user")
+    for number, turn in enumerate(turns):
+        if turn.role == "user":
+            before = f"Sources:\n\n{sources}" if number == first else ""
+            turns[number] = Message("user", f"{before}Question: {turn.content}")
+    return (Message("system", system), *turns)
 
 
 def fit(

@@ -19,6 +19,7 @@ from models.base import Message, SamplingParams
 from models.prompt import REFUSAL, Fitted, Passage, abstains, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
+from rag.followup import in_place
 from rag.types import Answer, Citation, Document, Hit, Timings
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Question:
 def answer_from(
     question: Question,
     hits: Sequence[Hit],
+    earlier: Sequence[Sequence[Hit]] = (),
     *,
     collection: str,
     generator: base.Generator,
@@ -70,6 +72,7 @@ def answer_from(
     Args:
         question: what is asked.
         hits: what retrieval found, best first.
+        earlier: what it finds for the questions before this one, oldest first.
         collection: where it was found.
         generator: the model.
         settings: how many passages, and what counts as a find.
@@ -81,16 +84,13 @@ def answer_from(
     """
     retrieved = time.perf_counter()
     _require_adapter(question.adapter, generator)
-    found = tuple(hit for hit in hits if _could_help(hit, settings))[: settings.passages]
+    found = _helpful(hits, settings)
     if not found:
         yield REFUSAL
         timings = _timings(question, retrieved, retrieved, 0, 0)
         yield _answer(question, generator, REFUSAL, (), tuple(hits), timings, collection, "stop")
         return
-    budget = _prompt_budget(generator, question.params)
-    passages = [Passage(hit.label, hit.chunk.read_text) for hit in found]
-    prompt = fit(question.text, passages, question.history, generator.count_tokens, budget)
-    given = found[: prompt.passages]
+    prompt, given = _fit(question, found, earlier, generator, settings)
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
     documents = {hit.document_id: read(hit.document_id) for hit in given}
     text, timings, reason = yield from _generate(question, prompt, generator, retrieved, MarkerFilter(len(given)))
@@ -119,6 +119,35 @@ def _require_adapter(name: str | None, generator: base.Generator) -> None:
     """Refuse an unknown adapter even where the model is not asked."""
     if name is not None and name not in generator.adapters:
         raise not_offered(name, generator.name, generator.adapters)
+
+
+def _helpful(hits: Sequence[Hit], settings: AnswerSettings) -> tuple[Hit, ...]:
+    return tuple(hit for hit in hits if _could_help(hit, settings))[: settings.passages]
+
+
+def _fit(
+    question: Question,
+    found: tuple[Hit, ...],
+    earlier: Sequence[Sequence[Hit]],
+    generator: base.Generator,
+    settings: AnswerSettings,
+) -> tuple[Fitted, tuple[Hit, ...]]:
+    """Return the prompt and the passages it holds: those of the conversation in their places, if all of it fits."""
+    budget = _prompt_budget(generator, question.params)
+
+    def fitted(hits: Sequence[Hit]) -> Fitted:
+        passages = [Passage(hit.label, hit.chunk.read_text) for hit in hits]
+        return fit(question.text, passages, question.history, generator.count_tokens, budget)
+
+    held: tuple[Hit, ...] = ()
+    for before in earlier:
+        held = in_place(held, _helpful(before, settings), settings.passages)
+    placed = in_place(held, found, settings.passages)
+    prompt = fitted(placed)
+    if prompt.passages == len(placed):
+        return prompt, placed
+    prompt = fitted(found)  # what this question brought comes before what earlier ones did
+    return prompt, found[: prompt.passages]
 
 
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:

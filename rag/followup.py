@@ -1,5 +1,7 @@
 """
-Follow-up questions: "And for my brother?" finds nothing alone, so it is searched for together with what it follows.
+Follow-up questions: what to search for, and where its passages stand among those that the conversation holds.
+
+"And for my brother?" finds nothing alone, so it is searched for together with what it follows.
 
 A rule, not a model: put behind the question that it follows, a follow-up brings the evidence among the first three
 passages for 21 of 22 of our conversations, alone for 15 (docs/benchmarks.md). It costs nothing and cannot invent. It
@@ -13,12 +15,16 @@ from collections.abc import Sequence
 
 from models.base import Message
 from rag.index.lexical import words
+from rag.types import Hit, Place
 
 LONGEST_FOLLOW_UP = 7
 """A question with more words of its own than this, stop words not counted, is understood without what went before."""
 
 SHORTEST_WHOLE = 3
 """One with fewer words of its own than this is not."""
+
+MOST_PASSAGES = 2
+"""A conversation holds at most so many times as many passages as a question brings."""
 
 MAX_CHARACTERS = 2_000
 """Of a long chain of follow-ups the end is searched for."""
@@ -47,6 +53,28 @@ def standalone(question: str, history: Sequence[Message]) -> str:
     for turn in [*(turn.content for turn in history if turn.role == "user"), question]:
         whole = f"{whole} {turn}"[-MAX_CHARACTERS:] if whole and _depends(turn) else turn
     return whole
+
+
+def in_place(held: Sequence[Hit], found: Sequence[Hit], most: int) -> tuple[Hit, ...]:
+    """
+    Return a follow-up question's passages behind those that the prompt before it held, each once.
+
+    While a conversation keeps to its subject, the model has then read all but the new ones. Where nothing found is
+    held already, the subject has changed; there, and where it would be too many, the conversation begins anew.
+
+    Args:
+        held: the passages of the prompt before, in its order.
+        found: what the question brought, best first.
+        most: of one question; a conversation may hold twice as many.
+    """
+    fresh = [hit for hit in found if not any(_covers(other.place, hit.place) for other in held)]
+    if len(fresh) == len(found) or len(held) + len(fresh) > MOST_PASSAGES * most:
+        return tuple(found)
+    return (*held, *fresh)
+
+
+def _covers(one: Place, other: Place) -> bool:
+    return one.document_id == other.document_id and one.start <= other.start and other.end <= one.end
 
 
 def _depends(question: str) -> bool:

@@ -27,6 +27,9 @@ from rag.store.records import CollectionInfo, Ids, StoredDocument
 from rag.types import Answer, Document, Filter, Hit
 from rag.write import Writer, ingest_files, is_stored
 
+EARLIER = 2
+"""So many questions back is looked for passages that the model has read; a search takes some 10 ms."""
+
 
 class KnowledgeBase:
     """
@@ -296,5 +299,19 @@ class KnowledgeBase:
         )
         hits = self.search(standalone(question, history), settings.passages, where=where)
         return answer_from(
-            asked, hits, collection=self.name, generator=generator, settings=settings, read=self.document
+            asked,
+            hits,
+            self._held(history, where),
+            collection=self.name,
+            generator=generator,
+            settings=settings,
+            read=self.document,
         )
+
+    def _held(self, history: Sequence[Message], where: Filter | None) -> list[list[Hit]]:
+        """Search again for the conversation's last questions; not where a reranker would make that slow."""
+        asked = [] if self._reranker() else [at for at, turn in enumerate(history) if turn.role == "user"]
+        return [
+            self.search(standalone(history[at].content, history[:at]), self.settings.answer.passages, where=where)
+            for at in asked[-EARLIER:]
+        ]

@@ -479,11 +479,15 @@ def test_generator_refuses_an_adapter_that_is_not_a_plain_lora_of_its_model(
 
 
 def _scoped(
-    generator: LocalGenerator, messages: list[Message], scope: str | None, adapter: str | None = None
+    generator: LocalGenerator,
+    messages: list[Message],
+    scope: str | None,
+    adapter: str | None = None,
+    max_tokens: int = 8,
 ) -> tuple[list[int], str]:
     """Return how many tokens the prompt's steps read, and the answer."""
     calls = _calls(generator)
-    tokens = list(generator.stream(messages, replace(_GREEDY, max_tokens=8), adapter, scope))
+    tokens = list(generator.stream(messages, replace(_GREEDY, max_tokens=max_tokens), adapter, scope))
     return [n for n in calls if n > 1], _text(tokens)
 
 
@@ -498,7 +502,21 @@ def test_prompt_is_read_from_where_it_differs_from_the_last_one_of_its_scope(mak
     assert text == _scoped(fresh, follow_up, None)[1]
     assert _scoped(generator, follow_up, "bob") == ([generator.count_tokens(follow_up)], text)
     assert _scoped(generator, follow_up, None)[0] == [generator.count_tokens(follow_up)]
-    assert _scoped(generator, follow_up, "ann") == ([], text)  # a single token is left
+    assert _scoped(generator, follow_up, "ann", max_tokens=9)[0] == []  # a single token is left
+
+
+def test_same_request_is_answered_again_without_the_network(make: Make, directory: Path) -> None:
+    generator = make(_model(directory))
+    params = replace(_GREEDY, max_tokens=8)
+    first = list(generator.stream(_ask("Who may read?"), params, None, "ann"))
+    calls = _calls(generator)
+    assert list(generator.stream(_ask("Who may read?"), params, None, "ann")) == first
+    assert calls == []
+    broken_off = generator.stream(_ask("Who may write?"), params, None, "ann")
+    next(broken_off)
+    broken_off.close()
+    assert len(list(generator.stream(_ask("Who may write?"), params, None, "ann"))) > 1
+    assert calls
 
 
 def test_fixed_instructions_are_read_once_for_everybody_and_each_adapter(

@@ -194,8 +194,21 @@ def test_ask_gives_the_model_numbered_passages_and_the_history(
     base.ask("What do I pay for a lost badge?", history=history, adapter="house-style")
     (asked,) = generator.asked
     assert asked.adapter == "house-style"
-    assert asked.messages[1:3] == tuple(history)
-    assert "[1] Badges" in asked.messages[-1].content
+    assert [turn.role for turn in asked.messages] == ["system", "user", "assistant", "user"]
+    assert "[1] Badges" in asked.messages[1].content
+    assert asked.messages[1].content.endswith("Question: Hello?")
+    assert asked.messages[2] == history[1]
+    assert asked.messages[3].content == "Question: What do I pay for a lost badge?"
+
+
+def test_follow_up_begins_with_the_prompt_that_was_read_already(
+    base: KnowledgeBase, generator: ScriptedGenerator
+) -> None:
+    question = Message("user", "What do I pay for a lost badge?")
+    answer = base.ask(question.content)
+    base.ask("And where?", history=[question, Message("assistant", answer.text)])
+    first, second = generator.asked
+    assert second.messages[1].content.startswith(first.messages[1].content.partition("Question:")[0].rstrip())
 
 
 def test_ask_abstains_without_asking_the_model_when_nothing_is_found(

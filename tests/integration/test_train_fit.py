@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from finetune import checkpoints
-from finetune.batch import IGNORED, batches, packed, packs, padded
+from finetune.batch import IGNORED, Batch, batches, padded
 from finetune.config import TrainConfig
 from finetune.encode import Row
 from finetune.fit import Fitted, fit, lora_network
 from finetune.loss import SelectiveHead
+from finetune.packing import packed, packs
 from finetune.trainer import held_out_losses
 from models.adapters import CONFIG, WEIGHTS
 from models.base import ConfigError, ModelError
@@ -85,17 +86,43 @@ def test_padding_and_batch_do_not_change_a_rows_loss(model: Model, tokenizer: Ch
     assert counts.tolist() == [int(row.learnt.sum()) for row in by_length]
 
 
-def test_packed_rows_get_the_logits_of_unpacked_ones(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
+def test_packed_rows_get_the_losses_of_unpacked_ones(
+    model: Model, tokenizer: ChatTokenizer, rows: list[Row], tmp_path: Path
+) -> None:
+    context = [{"title": "Ferry", "text": "The ferry leaves at nine. " * 8, "evidence": True}, "Dogs travel free."]
+    asked = [{"question": f"{n} times what?", "context": context, "answer": f"{n} [1]."} for n in range(6)]
+    repeated = [{"question": "4 times what?", "context": context, "answer": "Nobody knows [2]."}]
+    family = encoded(tokenizer, asked + repeated, tmp_path)
+    chosen = [*rows[:9], *family]
+    network = load_network(model, torch.float32).requires_grad_(False)
+    head = SelectiveHead(network)
+    apart = [float(head.token_losses(network, padded([row], tokenizer.pad_id))[0].sum()) for row in chosen]
+    filled = packs(chosen, 600)
+    together = [head.token_losses(network, batch)[0] for batch in filled]
+    assert sum(float(losses.sum()) for losses in together) == pytest.approx(sum(apart), rel=1e-5)
+    assert sum(len(losses) for losses in together) == sum(int(row.learnt.sum()) for row in chosen)
+    assert all(batch["input_ids"].shape[1] <= 600 for batch in filled)
+    (one,) = packs(family, 10_000)
+    assert one["input_ids"].shape[1] < sum(len(row.ids) for row in family) / 2
+    assert float(head.token_losses(network, one)[0].sum()) == pytest.approx(sum(apart[9:]), rel=1e-5)
+
+
+def test_packed_token_sees_its_own_row_only(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
     network = load_network(model, torch.float32)
-    pack = packed(rows[:4])
+    pack = packed(sorted(rows[:5], key=lambda row: row.ids.tolist()))
+    changed = Batch(**pack)
+    at = int((pack["labels"][0] != IGNORED).nonzero()[0])
+    changed["input_ids"] = pack["input_ids"].clone()
+    changed["input_ids"][0, at] += 1  # in the first row, behind what others share
     with torch.inference_mode():
-        together = network(input_ids=pack["input_ids"], position_ids=pack["position_ids"], use_cache=False).logits[0]
-        apart = [network(input_ids=torch.from_numpy(row.ids)[None]).logits[0] for row in rows[:4]]
-    assert torch.allclose(together, torch.cat(apart), atol=1e-4)
-    filled = packs(rows, 200)
-    assert sum(int((one["labels"] != IGNORED).sum()) for one in filled) == sum(int(row.learnt.sum()) for row in rows)
-    assert all(one["input_ids"].shape[1] <= 200 for one in filled)
-    assert len(filled) <= len(rows) / 2
+        before, after = (
+            network(**{name: value for name, value in batch.items() if name != "labels"}, use_cache=False).logits[0]
+            for batch in (pack, changed)
+        )
+    differs = (before != after).any(-1)
+    last_of_the_first = int((pack["position_ids"][0, 1:] <= pack["position_ids"][0, :-1]).nonzero()[0])
+    assert differs[at : last_of_the_first + 1].all()
+    assert not differs[last_of_the_first + 1 :].any()
 
 
 def test_training_learns_and_changes_only_lora(model: Model, rows: list[Row], tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from models.base import Message
-from rag.followup import MAX_CHARACTERS, standalone
+from rag.followup import MAX_CHARACTERS, in_place, standalone
+from rag.types import Chunk, Hit
 
 FIRST = "How many days of leave do I get when my grandmother has died?"
 
@@ -47,3 +48,23 @@ def test_standalone_reads_no_answers():
 
 def test_standalone_of_an_endless_chain_stays_searchable():
     assert len(standalone("And more?", turns(FIRST, *["And this one?"] * 500))) == MAX_CHARACTERS
+
+
+def hit(start, end, document=1):
+    chunk = Chunk(start=start, end=end, text="x" * (end - start))
+    return Hit(start, chunk, document, "a.md", "A", "default", 1.0, 1.0, 1.0)
+
+
+def test_passages_that_are_held_keep_their_places_and_new_ones_follow():
+    held = (hit(0, 10), hit(20, 40), hit(0, 10, document=2))
+    assert in_place(held, [hit(20, 30), hit(50, 60)], 3) == (*held, hit(50, 60))
+    assert in_place(held, [hit(0, 10), hit(20, 40)], 3) == held
+
+
+def test_passages_begin_anew_with_another_subject_or_when_they_are_too_many():
+    held = (hit(0, 10), hit(20, 40))
+    other = [hit(0, 10, document=3), hit(15, 30)]
+    assert in_place(held, other, 3) == tuple(other)
+    too_many = [hit(0, 10), hit(50, 60), hit(70, 80), hit(90, 95)]
+    assert in_place(held, too_many, 2) == tuple(too_many)
+    assert in_place((), other, 3) == tuple(other)

@@ -16,13 +16,21 @@ def test_grounded_numbers_the_passages_and_puts_the_question_last() -> None:
     assert [message.role for message in messages] == ["system", "user"]
     content = messages[-1].content
     assert content.index("[1] Title 1") < content.index("[2] Title 2") < content.index("[3] Title 3")
-    assert content.endswith("Question: Where?")
+    assert content.endswith("\n\nQuestion: Where?")
+
+
+def test_grounded_begins_a_follow_up_like_the_question_before() -> None:
+    (*before, asked), answer = grounded("Where?", PASSAGES), Message("assistant", "There [1].")
+    *same, also_asked, also_answered, question = grounded("When?", PASSAGES, [Message("user", "Where?"), answer])
+    assert (same, also_asked, also_answered) == (before, asked, answer)
+    assert question == Message("user", "Question: When?")
 
 
 def test_grounded_keeps_the_instructions_before_those_of_the_history() -> None:
     messages = grounded("Where?", PASSAGES, [Message("system", "Answer in rhyme."), *HISTORY])
     assert messages[0].content.endswith("Answer in rhyme.")
-    assert messages[1:3] == tuple(HISTORY)
+    assert messages[1].content.endswith(f"Question: {HISTORY[0].content}")
+    assert messages[2] == HISTORY[1]
 
 
 def test_plain_leaves_the_system_turn_of_the_history_alone() -> None:

@@ -44,6 +44,16 @@ def test_rows_of_a_step_have_like_lengths_and_another_seed_another_order() -> No
     assert firsts != sorted(firsts)
 
 
+@given(sizes=st.lists(st.integers(1, 7), min_size=1, max_size=40), seed=st.integers(0, 5))
+def test_rows_of_a_family_stay_together(sizes: list[int], seed: int) -> None:
+    families = [name for name, size in enumerate(sizes) for _ in range(size)]
+    lengths = np.random.default_rng(seed).integers(10, 400, len(families)).tolist()
+    (order,) = plan_steps(lengths, len(families), epochs=1, seed=seed, families=families)
+    met = [families[row] for row in order]
+    assert sorted(order) == list(range(len(families)))
+    assert len([name for name, before in zip(met, [None, *met], strict=False) if name != before]) == len(sizes)
+
+
 @pytest.mark.parametrize("amount", [{}, {"steps": 1, "epochs": 1.0}])
 def test_length_of_a_run_is_given_once(amount: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="either steps or epochs"):

@@ -34,10 +34,11 @@ def snips(directory: Directory, resume: Resume = False) -> None:
     gate = {"score": "json_schema", "schema": "schema.json", "rows": 100, "max_tokens": 100}
     settings = {
         "name": "snips",
-        "steps": 950,
-        "batch_size": 4,
-        "learning_rate": 2e-3,
-        "eval_every": 475,
+        "steps": 700,
+        "batch_size": 8,
+        "learning_rate": 1.5e-3,
+        "packing": True,
+        "eval_every": 350,
         "gate": gate,
     }
     _train(directory, rows.snips, settings, resume=resume)
@@ -50,7 +51,14 @@ def geography(directory: Directory, resume: Resume = False) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     database = data / "text2sql_geography" / "geography.sqlite"
     gate = {"score": "sql", "database": str(database), "rows": 200, "max_tokens": 200, "max_forgetting": 1}
-    settings = {"name": "geography", "epochs": 3, "batch_size": 4, "learning_rate": 1.5e-3, "gate": gate}
+    settings = {
+        "name": "geography",
+        "epochs": 3,
+        "batch_size": 8,
+        "learning_rate": 1.5e-3,
+        "packing": True,
+        "gate": gate,
+    }
     _train(directory, rows.geography, settings, resume=resume)
 
 
