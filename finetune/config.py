@@ -130,7 +130,9 @@ class TrainConfig(_Section):
         default=None, ge=1, le=65_536, description="most examples per forward pass; else as many as memory should hold"
     )
     max_length: int = Field(default=1024, ge=16, le=1_048_576, description="most tokens of an example")
-    packing: bool = Field(default=False, description="several examples per row, none of which sees another")
+    packing: bool = Field(
+        default=False, description="several examples in one sequence; what they begin alike with is read once"
+    )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="order of the rows, initial weights, dropout")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="by itself an accelerator where there is one"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from finetune.examples import Example
-from finetune.scores import f1
 from models.prompt import abstains
+from models.squad import f1
 
 _MARKER = re.compile(r"\s?\[(\d{1,3})\]")
 

@@ -27,7 +27,10 @@ beyond this costs more than is saved.
 
 def families(rows: Sequence[Row]) -> list[Hashable]:
     """Return what names the family of each row: rows with the same passages are one, others stand alone."""
-    return [row.example.sources or number for number, row in enumerate(rows)]
+    return [
+        tuple(source.passage for source in row.example.sources) if row.example.sources else number
+        for number, row in enumerate(rows)
+    ]
 
 
 def packs(rows: Sequence[Row], length: int) -> list[Batch]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import string
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from jsonschema.validators import validator_for
 
 from finetune.config import GateSettings
 from models.base import ConfigError
+from models.squad import f1, same
 
 Measure = Callable[[str, str], Mapping[str, float]]
 """From an answer and the expected one to numbers by name."""
@@ -29,7 +29,6 @@ MOST_ROWS = 10_000
 MOST_BYTES = 1_000_000
 QUERY_SECONDS = 5.0
 _STEPS_BETWEEN_LOOKS = 10_000
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +71,6 @@ def choose(gate: GateSettings) -> Score | None:
     if gate.score == "sql" and gate.database:
         return _sql_score(gate.database)
     return None
-
-
-def words(text: str) -> list[str]:
-    """Return a text's words as SQuAD's evaluation compares them (arXiv 1606.05250): no case, punctuation or article."""
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return _ARTICLES.sub(" ", bare).split()
-
-
-def f1(answer: str, expected: str) -> float:
-    """Return the harmonic mean of precision and recall over words (SQuAD, arXiv 1606.05250)."""
-    found, wanted = words(answer), words(expected)
-    if not found or not wanted:
-        return float(found == wanted)
-    shared = sum((Counter(found) & Counter(wanted)).values())
-    return 2 * shared / (len(found) + len(wanted))
-
-
-def same(answer: str, expected: str) -> float:
-    """Return 1 if both have the same words, as :func:`words` reads them."""
-    return float(words(answer) == words(expected))
 
 
 def _json_score(path: Path) -> Score:

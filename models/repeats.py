@@ -35,7 +35,7 @@ class Repeats:
 
     def find(self, request: Request | None) -> tuple[Token, ...]:
         """Return the tokens of a request's answer; none where it was not answered yet."""
-        if request not in self._kept:
+        if request is None or request not in self._kept:
             return ()
         self._kept.move_to_end(request)
         return self._kept[request]

@@ -60,10 +60,18 @@ class _AnsweredRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question with its answer; without evidence the answer is that there is none."""
+    """
+    A question with its answer; without evidence the answer is that there is none.
+
+    Attributes:
+        question: with its evidence.
+        answer: empty where there is none.
+        about: the document that it was asked about, also where that does not answer it; None when unknown.
+    """
 
     question: Question
     answer: str
+    about: str | None
 
 
 def read_answered(path: Path) -> list[Answered]:
@@ -86,25 +94,42 @@ def read_answered(path: Path) -> list[Answered]:
             problems.add(path, line, "it has evidence, but no answer")
         evidence = tuple(Evidence(one.source, (one.quote or "").strip()) for one in row.evidence)
         question = Question(name, row.question, evidence if can_be_answered else ())
-        found[name] = Answered(question, row.answer)
+        found[name] = Answered(question, row.answer, row.evidence[0].source if row.evidence else None)
     problems.raise_if_any()
     if not found:
         raise InputError(f"{path} holds no question.")
     return list(found.values())
 
 
-def ground(
-    knowledge_base: KnowledgeBase, answered: Sequence[Answered], *, passages: int, with_evidence: float, seed: int
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """
+    How examples are made.
+
+    Attributes:
+        passages: of each example, at least 1.
+        with_evidence: share of the answerable questions whose passages hold the evidence, in ``[0, 1]``.
+        family: so many questions that follow each other in the file and are about one document may share their
+            passages, which a packed training then reads once for all of them.
+        shuffled: share of the examples whose passages stand in any order, so that no place becomes a habit.
+        seed: decides which.
+    """
+
+    passages: int = 4
+    with_evidence: float = 0.8
+    family: int = 1
+    shuffled: float = 0.0
+    seed: int = 0
+
+
+def ground(knowledge_base: KnowledgeBase, answered: Sequence[Answered], recipe: Recipe) -> list[dict[str, Any]]:
     """
     Return a training example for each question; one whose evidence stands nowhere is left out, and logged.
 
     Args:
         knowledge_base: where passages are looked for.
         answered: the questions.
-        passages: of each example, at least 1.
-        with_evidence: share of the answerable questions whose passages hold the evidence, in ``[0, 1]``.
-        seed: decides which.
+        recipe: how examples are made.
 
     Raises:
         InputError: the collection holds none of the evidence.
@@ -116,72 +141,122 @@ def ground(
 
     answerable = [one.question for one in answered if one.question.evidence]
     targets, _ = locate(answerable, read) if answerable else ({}, [])
-    rng = np.random.default_rng(seed)
-    rows = []
+    rng = np.random.default_rng(recipe.seed)
+    rows: list[dict[str, Any]] = []
+    family: _Family | None = None
     for one in answered:
-        deeper = knowledge_base.rank(one.question.text, passages * DEEPER)
         places = [target for target in targets.get(one.question.id, []) if target.spans != ()]
         if one.question.evidence and not places:
             logger.warning("%s is left out: the collection does not hold its evidence", one.question.id)
             continue
-        keeps = bool(places) and rng.random() < with_evidence
-        if keeps:
-            hits = knowledge_base.search(
-                one.question.text, passages
-            )  # as answers are made: copies and neighbours joined
-            context = _with_evidence(hits, deeper, places, read)
-        else:
-            context = _without(deeper, places, one.answer)[:passages]
-        if context:
-            rows.append(_row(one, context, keeps=keeps))
+        if family is None or family.size == recipe.family or not family.takes(one, places):
+            keeps = rng.random() < recipe.with_evidence
+            hits = _context(knowledge_base, one, places, read, recipe.passages, keeps=keeps)
+            if rng.random() < recipe.shuffled:
+                hits = [hits[at] for at in rng.permutation(len(hits))]
+            family = _Family(one.about, hits, keeps=keeps)
+        if family.passages:
+            rows.append(family.row(one, places))
     return rows
+
+
+def _context(
+    knowledge_base: KnowledgeBase,
+    one: Answered,
+    places: Sequence[Target],
+    read: Callable[[str], str | None],
+    passages: int,
+    *,
+    keeps: bool,
+) -> list[_Passage]:
+    """Return the passages of a question: with its evidence, or without it."""
+    deeper = knowledge_base.rank(one.question.text, passages * DEEPER)
+    if places and keeps:
+        hits = knowledge_base.search(one.question.text, passages)  # as for answers: copies and neighbours are joined
+        return _with_evidence(hits, deeper, places, read)
+    return _without(deeper, places, one.answer)[:passages]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """A passage of an example: a hit, or text around a quote that retrieval did not find."""
+
+    title: str
+    text: str
+    source: str
+    stands_at: Hit | Target
+
+    def holds(self, targets: Sequence[Target]) -> bool:
+        if isinstance(self.stands_at, Target):
+            return self.stands_at in targets
+        return any(target.is_in(self.stands_at) for target in targets)
+
+
+class _Family:
+    """Questions about one document that share their passages."""
+
+    def __init__(self, about: str | None, passages: Sequence[_Passage], *, keeps: bool) -> None:
+        self._about, self.passages, self._keeps = about, passages, keeps
+        self.size = 0
+
+    def takes(self, one: Answered, places: Sequence[Target]) -> bool:
+        """Return whether a question can be asked about these passages, too."""
+        if one.about is None or one.about != self._about:
+            return False
+        said = one.answer.casefold().strip(" .")
+        there = any(passage.holds(places) for passage in self.passages)
+        if self._keeps or not places:
+            return there or not places
+        return not there and not any(said in passage.text.casefold() for passage in self.passages)
+
+    def row(self, one: Answered, places: Sequence[Target]) -> dict[str, Any]:
+        """Return the example of one question."""
+        self.size += 1
+        context = [
+            {
+                "title": passage.title,
+                "text": passage.text,
+                "source": passage.source,
+                "evidence": self._keeps and passage.holds(places),
+            }
+            for passage in self.passages
+        ]
+        number = next((place for place, passage in enumerate(context, start=1) if passage["evidence"]), None)
+        answer = REFUSAL if number is None else f"{_MARKER.sub('', one.answer).strip().rstrip('.')} [{number}]."
+        return {"id": one.question.id, "question": one.question.text, "context": context, "answer": answer}
 
 
 def _with_evidence(
     hits: Sequence[Hit], deeper: Sequence[Hit], targets: Sequence[Target], read: Callable[[str], str | None]
-) -> list[dict[str, Any]]:
+) -> list[_Passage]:
     """Return the passages found; where none of them holds evidence, one that does takes the last one's place."""
-    context = [_passage(hit, evidence=_holds(hit, targets)) for hit in hits]
-    if any(passage["evidence"] for passage in context):
+    context = [_passage(hit) for hit in hits]
+    if any(passage.holds(targets) for passage in context):
         return context
-    found = next((_passage(hit, evidence=True) for hit in deeper if _holds(hit, targets)), None)
+    found = next((passage for passage in map(_passage, deeper) if passage.holds(targets)), None)
     return [*context[:-1], found or _quoted(targets[0], read(targets[0].source) or "")]
 
 
-def _without(hits: Sequence[Hit], targets: Sequence[Target], answer: str) -> list[dict[str, Any]]:
+def _without(hits: Sequence[Hit], targets: Sequence[Target], answer: str) -> list[_Passage]:
     """Return the passages that hold neither evidence nor the words of the answer, best first."""
     said = answer.casefold().strip(" .")
-    others = [
-        hit
-        for hit in hits
-        if not _holds(hit, targets) and not (targets and said and said in hit.chunk.read_text.casefold())
+    return [
+        passage
+        for passage in map(_passage, hits)
+        if not passage.holds(targets) and not (targets and said and said in passage.text.casefold())
     ]
-    return [_passage(hit, evidence=False) for hit in others]
 
 
-def _holds(hit: Hit, targets: Sequence[Target]) -> bool:
-    return any(target.is_in(hit) for target in targets)
+def _passage(hit: Hit) -> _Passage:
+    return _Passage(hit.label, hit.chunk.read_text, hit.source, hit)
 
 
-def _passage(hit: Hit, *, evidence: bool) -> dict[str, Any]:
-    return {"title": hit.label, "text": hit.chunk.read_text, "source": hit.source, "evidence": evidence}
-
-
-def _quoted(target: Target, text: str) -> dict[str, Any]:
+def _quoted(target: Target, text: str) -> _Passage:
     """Return a quote with what stands around it, cut between words."""
     begin, end = target.spans[0] if target.spans else (0, AROUND)
     begin = text.rfind(" ", 0, max(0, begin - AROUND)) + 1
     cut = text.find(" ", end + AROUND)
-    passage = text[begin : cut if cut >= 0 else len(text)]
-    return {"title": target.source, "text": passage, "source": target.source, "evidence": True}
-
-
-def _row(one: Answered, context: list[dict[str, Any]], *, keeps: bool) -> dict[str, Any]:
-    answer = REFUSAL
-    if keeps:
-        number = next(place for place, passage in enumerate(context, start=1) if passage["evidence"])
-        answer = f"{_MARKER.sub('', one.answer).strip().rstrip('.')} [{number}]."
-    return {"id": one.question.id, "question": one.question.text, "context": context, "answer": answer}
+    return _Passage(target.source, text[begin : cut if cut >= 0 else len(text)], target.source, target)
 
 
 @app.command()
@@ -192,6 +267,8 @@ def main(
     with_evidence: Annotated[
         float, typer.Option(min=0, max=1, help="share of the answerable questions that keep their evidence")
     ] = 0.8,
+    family: Annotated[int, typer.Option(min=1, help="questions about one document that may share passages")] = 1,
+    shuffled: Annotated[float, typer.Option(min=0, max=1, help="share of examples with passages in any order")] = 0,
     collection: Annotated[str | None, typer.Option(help="where passages are looked for")] = None,
     seed: Annotated[int, typer.Option(min=0, help="decides which questions lose their evidence")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -205,7 +282,7 @@ def main(
 
     with Workspace(settings) as workspace:
         base = workspace.collection(settings.collection)
-        rows = ground(base, answered, passages=passages, with_evidence=with_evidence, seed=seed)
+        rows = ground(base, answered, Recipe(passages, with_evidence, family, shuffled, seed))
     write_rows(out, rows)
     refusals = Counter(row["answer"] == REFUSAL for row in rows)
     counted = {"examples": len(rows), "answered": refusals[False], "refused": refusals[True], "out": str(out)}

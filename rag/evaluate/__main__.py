@@ -1,4 +1,4 @@
-"""The command ``python -m rag.evaluate``: how well passages are found, and whether one run is better than another."""
+"""The command ``python -m rag.evaluate``: how well passages are found, how good answers are, which run is better."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from rag.config import Settings
 from rag.types import Document
 
 if TYPE_CHECKING:
+    from rag.evaluate.answers import Outcome
+    from rag.evaluate.asked import Asked
     from rag.evaluate.measure import Measured
 
 COLLECTION = "evaluation"
@@ -69,6 +71,54 @@ def retrieval(
 
 
 @app.command()
+def answers(
+    dataset: Annotated[Path | None, typer.Option(help="a folder in the layout of BEIR, with answers")] = None,
+    questions: Annotated[Path | None, typer.Option(help="questions with their answers (JSON Lines)")] = None,
+    collection: Annotated[str | None, typer.Option(help="where to look, or where to index the dataset")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="a LoRA adapter, measured without and with retrieval, too")
+    ] = None,
+    per_query: Annotated[Path | None, typer.Option(help="write each answer with its measures here")] = None,
+    page: Annotated[Path | None, typer.Option(help="write an HTML page here, failures first")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only so many questions, spread evenly")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="where the data lies; a dataset is indexed only once")] = None,
+    engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
+    settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
+) -> None:
+    """
+    Measure how good answers are: the model alone, with retrieval, with an adapter, with both.
+
+    Either --dataset DIR, which is indexed in a data directory that is thrown away afterwards unless --data-dir or
+    --collection is given, or --questions FILE about a --collection that exists.
+    """
+    if (dataset is None) == (questions is None):
+        raise InputError("expected either --dataset DIR or --questions FILE.")
+    settings = config.load(settings_file, data_dir=data_dir, collection=collection, engine=engine)
+    from rag.evaluate import asked as reading
+
+    if dataset is None:
+        documents, asked = None, reading.read_questions(questions or Path(), limit)
+    else:
+        documents, asked = reading.read_dataset(dataset, limit)
+    keep = dataset is None or data_dir is not None or collection is not None
+    found, outcomes = _measure_answers(settings, documents, asked, adapter, keep=keep)
+    from rag.evaluate.answers import row
+    from rag.evaluate.answers_report import answers_table, write_page
+    from rag.evaluate.rows import write_rows
+
+    if per_query is not None:
+        write_rows(per_query, map(row, outcomes))
+    if page is not None:
+        write_page(page, found, outcomes)
+    if as_json:
+        _print_object(found)
+        return
+    Console(highlight=False).print(answers_table(found))
+    _warn(found)
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="what --per-query wrote of the one run")],
     second: Annotated[Path, typer.Argument(help="and of the other")],
@@ -104,6 +154,31 @@ def _measure_dataset(folder: Path, settings: Settings, limit: int | None, *, kee
         return measure_dataset(workspace, settings.collection, dataset, _track)
 
 
+def _measure_answers(
+    settings: Settings, documents: list[Document] | None, asked: list[Asked], adapter: str | None, *, keep: bool
+) -> tuple[dict[str, Any], list[Outcome]]:
+    from rag.evaluate.answers import Arm, run
+    from rag.evaluate.answers_report import answers_object
+    from rag.evaluate.measure import require_origin
+    from rag.workspace import Workspace
+
+    arms: list[Arm] = ["base", "retrieval"] if adapter is None else ["base", "retrieval", "adapter", "both"]
+    with ExitStack() as stack:
+        if not keep:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            settings = settings.model_copy(update={"data_dir": scratch, "collection": COLLECTION})
+        workspace = stack.enter_context(Workspace(settings))
+        base = workspace.collection(settings.collection, create=documents is not None)
+        if documents is not None:
+            require_origin(workspace, settings.collection, {document.origin for document in documents})
+            base.add_documents(_track(documents))
+        outcomes = run(workspace, base, asked, adapter, arms, _track_questions)
+        info, answer = workspace.store.documents.collection(settings.collection), outcomes[0].answer
+        facts = {"model": answer.model, "engine": answer.engine, "adapter": adapter}
+        sizes = {"documents": info.documents, "chunks": info.chunks}
+    return answers_object(outcomes, facts | sizes), outcomes
+
+
 def _measure_questions(file: Path, settings: Settings, limit: int | None) -> Measured:
     from rag.evaluate.measure import measure_questions
     from rag.evaluate.questions import read_questions
@@ -112,6 +187,10 @@ def _measure_questions(file: Path, settings: Settings, limit: int | None) -> Mea
     questions, without = read_questions(file, limit)
     with Workspace(settings) as workspace:
         return measure_questions(workspace, settings.collection, questions, without)
+
+
+def _track_questions(asked: Iterable[Asked]) -> Iterable[Asked]:
+    return track(asked, "questions", console=Console(stderr=True), transient=True)
 
 
 def _track(documents: Iterable[Document]) -> Iterable[Document]:

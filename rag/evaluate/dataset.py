@@ -8,6 +8,7 @@ Read a retrieval dataset in the layout of BEIR (arXiv 2104.08663): a corpus, que
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -81,8 +82,9 @@ def read_dataset(directory: Path, limit: int | None = None) -> Dataset:
     problems = Problems()
     corpus = directory / "corpus.jsonl"
     rows = _by_id(corpus, _DocumentRow, problems)
+    documents = _documents(rows.values(), corpus)
     texts = {row.id: row.text for row in _by_id(directory / "queries.jsonl", _QueryRow, problems).values()}
-    judgements = _read_judgements(directory, problems)
+    judgements = read_judgements(directory, problems)
     problems.raise_if_any()
     judged = [query for query in texts if any(grade > 0 for grade in judgements.get(query, {}).values())]
     if not judged:
@@ -91,11 +93,9 @@ def read_dataset(directory: Path, limit: int | None = None) -> Dataset:
             f"{len(judgements)} queries must name the same ids."
         )
     kept = judged[:limit]
-    origin = corpus.absolute()
-    documents = [_document(row, origin) for row in rows.values() if _text(row)]
     return Dataset(
         name=directory.absolute().name,
-        origin=str(origin),
+        origin=str(corpus.absolute()),
         documents=documents,
         queries={query: texts[query] for query in kept},
         judgements={query: judgements[query] for query in kept},
@@ -103,6 +103,15 @@ def read_dataset(directory: Path, limit: int | None = None) -> Dataset:
         unjudged=len(texts) - len(judged),
         unknown=sum(document not in rows for query in kept for document in judgements[query]),
     )
+
+
+def read_documents(corpus: Path, problems: Problems) -> list[Document]:
+    """Read a corpus; what is wrong with it is noted in ``problems``."""
+    return _documents(_by_id(corpus, _DocumentRow, problems).values(), corpus)
+
+
+def _documents(rows: Iterable[_DocumentRow], corpus: Path) -> list[Document]:
+    return [_document(row, corpus.absolute()) for row in rows if _text(row)]
 
 
 def _by_id(path: Path, kind: type[_AnyIdentified], problems: Problems) -> dict[str, _AnyIdentified]:
@@ -114,7 +123,8 @@ def _by_id(path: Path, kind: type[_AnyIdentified], problems: Problems) -> dict[s
     return rows
 
 
-def _read_judgements(directory: Path, problems: Problems) -> Judgements:
+def read_judgements(directory: Path, problems: Problems) -> Judgements:
+    """Read a folder's judgements; what is wrong with them is noted in ``problems``."""
     path = next((directory / name for name in QRELS if (directory / name).is_file()), None)
     if path is None:
         problems.add(directory, 0, f"holds neither {' nor '.join(QRELS)}")

@@ -13,6 +13,7 @@ from rag.evaluate.questions import Evidence, Question, locate
 from rag.evaluate.run import Result, run_dataset, run_questions
 from rag.knowledge_base import KnowledgeBase
 from rag.report import Report
+from rag.store.records import Version
 from rag.types import Document
 from rag.workspace import Workspace
 
@@ -56,13 +57,7 @@ def measure_dataset(workspace: Workspace, name: str, dataset: Dataset, track: Tr
         InputError: the collection holds other documents.
     """
     base = workspace.collection(name, create=True)
-    stored = workspace.store.documents.versions(workspace.store.documents.collection(name).id)
-    foreign = sum(version.origin != dataset.origin for version in stored.values())
-    if foreign:
-        raise InputError(
-            f"collection {name!r} holds {foreign} documents that are not from {dataset.origin}, and these would be "
-            "found too; choose another --collection."
-        )
+    stored = require_origin(workspace, name, {dataset.origin})
     wanted = {document.source for document in dataset.documents}
     gone = [version.document_id for source, version in stored.items() if source not in wanted]
     if gone:
@@ -72,6 +67,23 @@ def measure_dataset(workspace: Workspace, name: str, dataset: Dataset, track: Tr
     results = run_dataset(base, dataset.queries, dataset.judgements)
     info = workspace.store.documents.collection(name)
     return Measured(results, info.documents, info.chunks, _settings(base), indexed, _dataset_warnings(dataset))
+
+
+def require_origin(workspace: Workspace, name: str, origins: set[str]) -> dict[str, Version]:
+    """
+    Return the documents of a collection by their source.
+
+    Raises:
+        InputError: the collection holds documents from elsewhere, which would be found too.
+    """
+    stored = workspace.store.documents.versions(workspace.store.documents.collection(name).id)
+    foreign = sum(version.origin not in origins for version in stored.values())
+    if foreign:
+        raise InputError(
+            f"collection {name!r} holds {foreign} documents that are not from {' or '.join(sorted(origins))}, and "
+            "these would be found too; choose another --collection."
+        )
+    return stored
 
 
 def measure_questions(workspace: Workspace, name: str, questions: Sequence[Question], without: int) -> Measured:

@@ -11,7 +11,7 @@ from finetune import files
 from models.base import InputError
 from models.prompt import REFUSAL
 from rag.config import load
-from rag.ground import Answered, ground, read_answered
+from rag.ground import Answered, Recipe, ground, read_answered
 from rag.knowledge_base import KnowledgeBase
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
@@ -62,7 +62,7 @@ def test_examples_hold_what_answering_reads(
     base: KnowledgeBase, answered: list[Answered], generator: ScriptedGenerator, tmp_path: Path
 ) -> None:
     passages = base.settings.answer.passages
-    rows = ground(base, answered[:3], passages=passages, with_evidence=1, seed=0)
+    rows = ground(base, answered[:3], Recipe(passages, 1, seed=0))
     examples = files.read([write_rows(tmp_path / "grounded.jsonl", rows)])
     assert not examples.bad
     for one, example in zip(answered, examples.usable, strict=False):
@@ -74,7 +74,7 @@ def test_examples_hold_what_answering_reads(
 
 
 def test_share_of_examples_keeps_its_evidence(base: KnowledgeBase, answered: list[Answered]) -> None:
-    rows = ground(base, answered, passages=3, with_evidence=0.5, seed=1)
+    rows = ground(base, answered, Recipe(3, 0.5, seed=1))
     kept = [row for row in rows if any(passage["evidence"] for passage in row["context"])]
     assert 2 <= len(kept) <= 8
     for row in rows:
@@ -83,12 +83,12 @@ def test_share_of_examples_keeps_its_evidence(base: KnowledgeBase, answered: lis
             assert row["answer"] == REFUSAL
             assert all("evidence" in passage for passage in row["context"])
     assert rows[-1]["answer"] == REFUSAL
-    assert rows == ground(base, answered, passages=3, with_evidence=0.5, seed=1)
-    assert rows != ground(base, answered, passages=3, with_evidence=0.5, seed=2)
+    assert rows == ground(base, answered, Recipe(3, 0.5, seed=1))
+    assert rows != ground(base, answered, Recipe(3, 0.5, seed=2))
 
 
 def test_without_evidence_no_passage_says_the_answer(base: KnowledgeBase, answered: list[Answered]) -> None:
-    rows = ground(base, answered[:10], passages=5, with_evidence=0, seed=0)
+    rows = ground(base, answered[:10], Recipe(5, 0, seed=0))
     assert len(rows) == 10
     for row, one in zip(rows, answered, strict=False):
         assert all(one.answer.rstrip(".").casefold() not in passage["text"].casefold() for passage in row["context"])
@@ -96,9 +96,37 @@ def test_without_evidence_no_passage_says_the_answer(base: KnowledgeBase, answer
 
 def test_evidence_that_retrieval_misses_is_put_in(base: KnowledgeBase, tmp_path: Path) -> None:
     row = asked("badge", 0) | {"question": "bicycle library kitchen laptop pension travel"}
-    (found,) = ground(base, read_answered(write_rows(tmp_path / "q.jsonl", [row])), passages=2, with_evidence=1, seed=0)
+    (found,) = ground(base, read_answered(write_rows(tmp_path / "q.jsonl", [row])), Recipe(2, 1, seed=0))
     assert [passage["evidence"] for passage in found["context"]] == [False, True]
     assert found["answer"] == "Room 100 [2]."
+
+
+def test_family_shares_its_passages(base: KnowledgeBase, tmp_path: Path) -> None:
+    about = [{"source": "badge.md"}]
+    asked_of_badges = [
+        asked("badge", 0),
+        {"id": "who", "question": "Who may ask?", "answer": "Staff.", "evidence": about},
+        {"id": "when", "question": "When does the badge office close?", "answerable": False, "evidence": about},
+    ]
+    path = write_rows(tmp_path / "q.jsonl", [*asked_of_badges, asked("leave", 2)])
+    rows = ground(base, read_answered(path), Recipe(2, 1, family=3))
+    shown = [[passage["text"] for passage in row["context"]] for row in rows]
+    assert shown[0] == shown[1] == shown[2] != shown[3]
+    assert [row["answer"] for row in rows[:3]] == ["Room 100 [1].", "Staff [1].", REFUSAL]
+    assert not any(passage["evidence"] for passage in rows[2]["context"])
+    apart = ground(base, read_answered(path), Recipe(2, 1, family=2))
+    assert [passage["text"] for passage in apart[2]["context"]] != shown[0]
+    without = ground(base, read_answered(path), Recipe(2, 0, family=3))
+    assert [row["answer"] for row in without] == [REFUSAL] * 4
+    assert all(passage["source"] != "badge.md" for passage in without[1]["context"])
+
+
+def test_passages_can_stand_in_any_order(base: KnowledgeBase, answered: list[Answered]) -> None:
+    rows = ground(base, answered[:10], Recipe(4, 1, shuffled=1.0))
+    numbers = [row["answer"].partition("[")[2][0] for row in rows]
+    assert len(set(numbers)) >= 3
+    for row, number in zip(rows, numbers, strict=True):
+        assert row["context"][int(number) - 1]["evidence"]
 
 
 def test_question_whose_evidence_is_not_there_is_left_out_and_named(
@@ -106,7 +134,7 @@ def test_question_whose_evidence_is_not_there_is_left_out_and_named(
 ) -> None:
     lost = asked("badge", 0) | {"id": "lost", "evidence": [{"source": "badge.md", "quote": "The badge office moved."}]}
     path = write_rows(tmp_path / "q.jsonl", [lost, asked("leave", 2)])
-    rows = ground(base, read_answered(path), passages=2, with_evidence=1, seed=0)
+    rows = ground(base, read_answered(path), Recipe(2, 1, seed=0))
     assert [row["id"] for row in rows] == ["leave"]
     assert "lost is left out" in caplog.text
 
@@ -129,4 +157,4 @@ def test_questions_that_cannot_be_used_are_named(
 ) -> None:
     path = write_rows(tmp_path / "q.jsonl", [row])
     with pytest.raises(InputError, match=message):
-        ground(base, read_answered(path), passages=2, with_evidence=1, seed=0)
+        ground(base, read_answered(path), Recipe(2, 1, seed=0))

@@ -12,6 +12,7 @@ from finetune.config import GateSettings
 from finetune.examples import example
 from models.base import ConfigError
 from models.prompt import REFUSAL
+from models.squad import contains, f1
 
 
 def gate(directory: Path, **settings: object) -> GateSettings:
@@ -38,7 +39,9 @@ def test_f1_counts_shared_words_as_squad_does(tmp_path: Path) -> None:
     score = choose(tmp_path, score="f1")
     assert score.measure("The red, old house!", "an old house") == {"f1": pytest.approx(0.8), "exact_match": 0.0}
     assert score.measure("House", "the house.") == {"f1": 1.0, "exact_match": 1.0}
-    assert scores.f1("", "house") == scores.f1("cat", "house") == 0
+    assert f1("", "house") == f1("cat", "house") == 0
+    assert contains("It was the Red House.", "red house") == 1
+    assert contains("It was red, the house.", "house red") == contains("", "red") == 0
 
 
 def test_json_counts_fields_and_follows_the_schema(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""
+``python -m scripts.shipped.grounded --directory DIR``: the training rows of the adapter that answers from passages.
+
+Its passages are what our own retrieval finds among all of them. Training is then
+
+    python -m finetune.train --config DIR/run.yaml
+
+and takes a night on two cores with the default number of passages.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models import command
+from models.prompt import REFUSAL
+from rag import config
+from rag.evaluate.rows import write_rows
+from rag.ground import Recipe, ground, read_answered
+from scripts.bench.datasets import data_dir
+from scripts.shipped.orders import plant
+from scripts.shipped.questions import Part, passages, split
+
+if TYPE_CHECKING:
+    from rag.knowledge_base import KnowledgeBase
+
+RECIPE = Path(__file__).with_name("grounded.yaml")
+SHOWN = 3
+WITH_EVIDENCE, SHUFFLED, WITH_ORDERS = 0.9, 0.3, 0.06
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    directory: Annotated[Path, typer.Option(file_okay=False, help="where rows, settings and the run are written")],
+    families: Annotated[int, typer.Option(min=1, help="passages that are asked about")] = 3500,
+    held_out: Annotated[int, typer.Option(min=1, help="passages that held-out questions are about")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="of every draw")] = 0,
+) -> None:
+    """Write ``train.jsonl``, ``dev.jsonl`` and ``run.yaml``."""
+    from rag.workspace import Workspace
+
+    directory.mkdir(parents=True, exist_ok=True)
+    parts = split(passages(data_dir()), families, held_out, seed)
+    told = {}
+    with Workspace(config.load(data_dir=directory / "store", environment={})) as workspace:
+        for name, part in zip(("train", "dev"), parts, strict=True):
+            rows = plant(_grounded(workspace.collection(name, create=True), part, directory, seed), WITH_ORDERS, seed)
+            write_rows(directory / f"{name}.jsonl", rows)
+            told[name] = Counter(row["answer"] == REFUSAL for row in rows)
+    shutil.copyfile(RECIPE, directory / "run.yaml")
+    counted = {name: {"answered": counts[False], "refused": counts[True]} for name, counts in told.items()}
+    sys.stdout.write(
+        json.dumps(counted | {"next": f"python -m finetune.train --config {directory / 'run.yaml'}"}) + "\n"
+    )
+
+
+def _grounded(base: KnowledgeBase, part: Part, directory: Path, seed: int) -> list[dict[str, Any]]:
+    """Index the passages and let retrieval choose what stands beside each."""
+    base.add_documents(part.documents)
+    path = directory / f"{base.name}-questions.jsonl"
+    write_rows(path, part.questions)
+    recipe = Recipe(passages=SHOWN, with_evidence=WITH_EVIDENCE, family=6, shuffled=SHUFFLED, seed=seed)
+    return ground(base, read_answered(path), recipe)
+
+
+if __name__ == "__main__":
+    command.run(app)
