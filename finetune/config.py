@@ -125,6 +125,9 @@ class TrainConfig(_Section):
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the steps in which it rises")
     weight_decay: float = Field(default=0, ge=0, le=1, description="of AdamW")
     max_grad_norm: float = Field(default=1, gt=0, le=1000, description="longer gradients are shortened to this")
+    kl_weight: float = Field(
+        default=1, ge=0, le=100, description="how much drifting from the base model on general text is punished"
+    )
     batch_size: int = Field(default=16, ge=1, le=65_536, description="examples per optimiser step, over all processes")
     micro_batch: int | None = Field(
         default=None, ge=1, le=65_536, description="most examples per forward pass; else as many as memory should hold"

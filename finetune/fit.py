@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from finetune.anchor import Anchor, own_words
 from finetune.batch import Batch, batches, rows_at_once
 from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
 from finetune.config import TrainConfig
@@ -29,6 +30,7 @@ from models.adapters import CONFIG, WEIGHTS
 from models.base import ConfigError, ModelError
 from models.network import best_device, best_dtype, load_network
 from models.store import Model
+from models.tokenizer import ChatTokenizer
 
 EVALUATIONS = 10
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
@@ -113,6 +115,15 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
         raise ConfigError(f"lora.targets: {error}") from error
 
 
+def anchor_of(
+    config: TrainConfig, network: PeftModel, tokenizer: ChatTokenizer, step_tokens: Sequence[int]
+) -> tuple[Anchor, float] | None:
+    """Return what holds the adapter near the base model, with its weight; None where the config lets it go."""
+    if not config.kl_weight:
+        return None
+    return Anchor(own_words(network, tokenizer, config.seed), step_tokens), config.kl_weight
+
+
 def planned(config: TrainConfig, rows: Sequence[Row]) -> list[list[int]]:
     """Return the rows of every step of a run."""
     return plan_steps(
@@ -139,7 +150,7 @@ def fit(
     rows: Sequence[Row],
     held_out: Sequence[Row],
     *,
-    pad_id: int,
+    tokenizer: ChatTokenizer,
     directory: Path,
     resume: Path | None,
 ) -> Fitted:
@@ -151,7 +162,7 @@ def fit(
         model: the base model.
         rows: what is learnt.
         held_out: what the loss is measured on meanwhile.
-        pad_id: fills batches up.
+        tokenizer: the model's.
         directory: of the run; checkpoints and the best adapter go here.
         resume: a checkpoint to go on from.
 
@@ -164,16 +175,20 @@ def fit(
     steps = planned(config, rows)
     args = arguments(config, len(steps), device, directory / "checkpoints")
     network = lora_network(config, model, args.device)
-    progress = ShowProgress([sum(len(rows[number].ids) for number in step) for step in steps])
+    if not config.quantize:
+        network = network.to(args.device)  # where the anchor's texts are written, before the Trainer moves it
+    step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
+    progress = ShowProgress(step_tokens)
     signals, best = StopOnSignal(), directory / "best"
     longest = max(len(row.ids) for row in (*rows, *held_out))
     trainer = LoraTrainer(
         network,
         args,
         steps=[[rows[number] for number in step] for step in steps],
-        cut=cutter(config, longest, device, pad_id),
+        cut=cutter(config, longest, device, tokenizer.pad_id),
         held_out=held_out,
         plus_ratio=config.lora.plus_ratio,
+        anchor=anchor_of(config, network, tokenizer, step_tokens),
         callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
     )
     _require_equal_work(trainer, config)

@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
+from finetune.anchor import TOKENS, Anchor
 from finetune.batch import on
 from finetune.encode import Row
 from finetune.fit import cutter, lora_network, peak_mib, planned
@@ -50,7 +51,7 @@ def make(setup: Setup) -> Plan:
     steps = planned(config, rows)
     tokens = [sum(lengths[number] for number in step) for step in steps]
     middling = steps[int(np.argsort(tokens)[len(tokens) // 2])]
-    probe = _Probe(setup)
+    probe = _Probe(setup, tokens)
     longest = probe.seconds(steps[int(np.argmax(tokens))])
     rate = sum(lengths[number] for number in middling) / probe.seconds(middling)
     facts: dict[str, Any] = {
@@ -81,7 +82,7 @@ def make(setup: Setup) -> Plan:
 class _Probe:
     """The network of a run, which computes gradients as the run would, and learns nothing."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, step_tokens: Sequence[int]) -> None:
         config, self._rows, self._device = setup.config, setup.data.train, setup.device
         self._network = lora_network(config, setup.model, setup.device).to(setup.device).train()
         if config.gradient_checkpointing:
@@ -90,6 +91,8 @@ class _Probe:
         self._mixed = setup.device.type != "cpu" and config.precision != "fp32"
         self._head = SelectiveHead(self._network.get_base_model())
         self._cut = cutter(config, max(len(row.ids) for row in self._rows), setup.device, setup.tokenizer.pad_id)
+        texts = torch.zeros((1, TOKENS), dtype=torch.long, device=setup.device)
+        self._anchor = Anchor(texts, step_tokens) if config.kl_weight else None
         self.trainable = sum(weight.numel() for weight in self._network.parameters() if weight.requires_grad)
 
     def seconds(self, step: Sequence[int]) -> float:
@@ -99,6 +102,10 @@ class _Probe:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
                 losses, _ = self._head.token_losses(self._network, on(self._device, batch))
             torch.autograd.backward(losses.sum())
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            divergence = self._anchor.divergence(self._network, self._network, 0) if self._anchor else None
+        if divergence is not None:
+            torch.autograd.backward(divergence)
         if self._device.type != "cpu":
             torch.accelerator.synchronize()
         return time.perf_counter() - started

@@ -71,7 +71,7 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
             setup.model,
             setup.data.train,
             setup.data.held_out,
-            pad_id=setup.tokenizer.pad_id,
+            tokenizer=setup.tokenizer,
             directory=directory,
             resume=checkpoint,
         )

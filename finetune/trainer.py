@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainingArguments
 
 from finetune import checkpoints
+from finetune.anchor import Anchor
 from finetune.batch import Batch, on
 from finetune.callbacks import save_adapter
 from finetune.encode import Row
@@ -47,6 +48,7 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         cut: from the rows of a process to its forward passes.
         held_out: what the loss is measured on beside; never trained on.
         plus_ratio: LoRA+'s ratio of learning rates; None trains A and B alike.
+        anchor: what holds the adapter near the base model, and its weight in the loss; None lets it go.
         callbacks: what happens around the steps.
     """
 
@@ -59,6 +61,7 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         cut: Callable[[Sequence[Row]], list[Batch]],
         held_out: Sequence[Row],
         plus_ratio: float | None,
+        anchor: tuple[Anchor, float] | None,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(model, args, train_dataset=steps, eval_dataset=held_out, callbacks=callbacks)
@@ -67,6 +70,7 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         self._places: list[str] = []
         self._writing: Path | None = None
         self._plus_ratio = plus_ratio
+        self._anchor = anchor
         self.head = SelectiveHead(model.get_base_model())
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -90,6 +94,7 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         """
         model.train()
         self._places = inputs["places"]
+        self._hold(model)
         total = torch.zeros((), device=self.args.device)
         for number, batch in enumerate(inputs["batches"]):
             is_last = number == len(inputs["batches"]) - 1
@@ -103,6 +108,16 @@ class LoraTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
         if not torch.isfinite(total):
             raise self._not_a_number("loss")
         return total
+
+    def _hold(self, model: nn.Module) -> None:
+        """Add the gradient of the divergence from the base model; the processes that follow share theirs later."""
+        if self._anchor is None:
+            return
+        anchor, weight = self._anchor
+        with self.accelerator.no_sync(model):
+            divergence = anchor.divergence(model, self.accelerator.unwrap_model(model), self.state.global_step)
+            if divergence is not None:
+                self.accelerator.backward(weight * divergence)
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor | float | None:
         norm: torch.Tensor | float | None = super()._clip_grad_norm(model)

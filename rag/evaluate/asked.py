@@ -1,8 +1,8 @@
 """
 Read questions whose answers are known: from a dataset's folder, or from a file about a collection.
 
-A folder is in the layout of BEIR, with ``answers`` and, where it may be False, ``answerable`` beside each query, and its
-documents in ``corpus.jsonl`` and, those that nobody asks about, ``corpus_distractors.jsonl``. ``gold_passages``, or
+A folder is in the layout of BEIR, with ``answers`` and, where it may be False, ``answerable`` beside each query, and
+its documents in ``corpus.jsonl`` and, those that nobody asks about, ``corpus_distractors.jsonl``. ``gold_passages``, or
 else the judgements, say what a question should be answered from. A file about a collection is what ``rag.ground``
 reads.
 """

@@ -25,7 +25,7 @@ SAID = "The badge office is in room 7 [1]."
 
 @pytest.fixture
 def generator() -> ScriptedGenerator:
-    return ScriptedGenerator([SAID])
+    return ScriptedGenerator([SAID], adapters=("house-style",))
 
 
 @pytest.fixture

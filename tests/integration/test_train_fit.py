@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch.nn import functional
 
 from finetune import checkpoints
+from finetune.anchor import OPENINGS, REQUESTS, TOKENS, Anchor, own_words
 from finetune.batch import IGNORED, Batch, batches, padded
 from finetune.config import TrainConfig
 from finetune.encode import Row
@@ -49,9 +51,7 @@ def rows(tokenizer: ChatTokenizer, tmp_path_factory: pytest.TempPathFactory) -> 
 def train(
     settings: TrainConfig, model: Model, rows: Sequence[Row], directory: Path, resume: Path | None = None
 ) -> Fitted:
-    return fit(
-        settings, model, rows[8:], rows[:8], pad_id=ChatTokenizer(model).pad_id, directory=directory, resume=resume
-    )
+    return fit(settings, model, rows[8:], rows[:8], tokenizer=ChatTokenizer(model), directory=directory, resume=resume)
 
 
 def weights(fitted: Fitted) -> dict[str, torch.Tensor]:
@@ -202,8 +202,6 @@ def test_early_stopping_keeps_the_best(model: Model, rows: list[Row], tmp_path: 
     assert len(held_out) < 60
     assert min(held_out) == held_out[-3]
     network = lora_network(settings, model, CPU)
-    from peft import set_peft_model_state_dict
-
     set_peft_model_state_dict(network, weights(fitted))
     head = SelectiveHead(network.get_base_model())
     sums, counts = held_out_losses(head, network.eval(), batches(rows[:8], 8, 0), CPU)
@@ -246,3 +244,47 @@ def test_losses_are_measured_in_nats(model: Model, rows: list[Row], tokenizer: C
         network.get_output_embeddings().weight.zero_()
     sums, counts = held_out_losses(SelectiveHead(network), network, [padded(rows, tokenizer.pad_id)], CPU)
     assert np.allclose((sums / counts).numpy(), math.log(network.config.vocab_size))
+
+
+def test_anchor_holds_the_adapter_near_the_base_model(
+    model: Model, rows: list[Row], tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    drifted = {}
+    for weight in (0.0, 3.0):
+        settings = config(tmp_path, steps=30, kl_weight=weight)
+        fitted = train(settings, model, rows, tmp_path / f"run-{weight}")
+        network = lora_network(settings, model, CPU)
+        texts = own_words(network, tokenizer, seed=5)
+        set_peft_model_state_dict(network, weights(fitted))
+        divergence = Anchor(texts, [10_000]).divergence(network.eval(), network, 0)
+        assert divergence is not None
+        drifted[weight] = float(divergence.detach())
+        held_out = [entry["eval_loss"] for entry in fitted.history if "eval_loss" in entry]
+        assert held_out[-1] < held_out[0]
+    assert 0 < drifted[3.0] < drifted[0.0] / 2
+
+
+def test_own_words_are_those_of_the_seed_and_leave_the_source_of_chance_alone(
+    model: Model, tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    network = lora_network(config(tmp_path), model, CPU)
+    before = torch.random.get_rng_state()
+    texts = own_words(network, tokenizer, seed=1)
+    assert texts.shape == (len(OPENINGS) + len(REQUESTS), TOKENS)
+    assert torch.equal(texts, own_words(network, tokenizer, seed=1))
+    assert not torch.equal(texts, own_words(network, tokenizer, seed=2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert network.training
+
+
+def test_anchor_takes_its_texts_in_turns_and_a_twentieth_of_the_tokens(
+    model: Model, tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    network = lora_network(config(tmp_path), model, CPU).eval()
+    texts = own_words(network, tokenizer, seed=1)
+    rare = Anchor(texts, [400, 800])
+    assert [rare.divergence(network, network, step) is None for step in range(4)] == [False, True, False, True]
+    often = Anchor(texts, [20 * TOKENS * 3])
+    divergence = often.divergence(network, network, 7)
+    assert divergence is not None
+    assert float(divergence.detach()) == pytest.approx(0, abs=1e-5)  # fresh LoRA layers change nothing

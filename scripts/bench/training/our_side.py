@@ -29,6 +29,7 @@ def main() -> None:
             "steps": int(steps),
             "batch_size": int(batch),
             "learning_rate": 5e-4,
+            "kl_weight": 0,  # the other side has nothing of the kind
             "max_length": 512,
             "eval_every": 10**6,
             "gradient_checkpointing": checkpointing == "1",
@@ -36,7 +37,7 @@ def main() -> None:
         }
     )
     with tempfile.TemporaryDirectory() as scratch:
-        fitted = fit(config, model, rows, rows[:1], pad_id=tokenizer.pad_id, directory=Path(scratch), resume=None)
+        fitted = fit(config, model, rows, rows[:1], tokenizer=tokenizer, directory=Path(scratch), resume=None)
     told = {"tokens": fitted.tokens, "seconds": fitted.seconds, "peak_mib": fitted.peak_mib}
     sys.stdout.write(json.dumps(told) + "\n")
 
