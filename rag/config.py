@@ -71,8 +71,22 @@ class ServerSettings(_Section):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8321, ge=0, le=65535, description="0 takes any free port")
     queue_length: int = Field(default=32, ge=1, le=1024, description="requests that may wait for the generator")
+    slots: int = Field(
+        default=1, ge=1, le=64, description="answers made at a time; more only where a remote server runs the model"
+    )
     max_upload_mb: int = Field(default=100, ge=1, le=4096, description="largest file that may be uploaded, in MB")
     drain_s: float = Field(default=30, ge=0, le=600, description="seconds that running answers get at shutdown")
+
+
+class RemoteSettings(_Section):
+    """A server of one's own that runs the generator in place of this machine."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="of vLLM's or llama.cpp's OpenAI-compatible interface; generator is then a name there",
+    )
+    timeout_s: float = Field(default=120, gt=0, le=3600, description="seconds that it may be silent")
 
 
 class WatchedFolder(_Section):
@@ -106,6 +120,7 @@ class Settings(_Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
     server: ServerSettings = ServerSettings()
+    remote: RemoteSettings = RemoteSettings()
     watch: list[WatchedFolder] = []
 
 
@@ -187,5 +202,6 @@ _OTHER_VARIABLES = {
     "HOMEGROUND_BENCH_DATA",
     "HOMEGROUND_LOG_LEVEL",
     "HOMEGROUND_MODELS_DIR",
+    "HOMEGROUND_REMOTE_KEY",
 }
-"""Read elsewhere: by the model store, the server's sign-in, the commands' logging and the benchmarks."""
+"""Read elsewhere: by the model store, the server's sign-in, the remote generator, the commands' logging, benchmarks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from functools import partial
@@ -146,6 +147,12 @@ class LoadedModels:
 
     def _load_generator(self) -> Generator:
         started = time.perf_counter()
+        remote = self._settings.remote
+        if remote.url is not None:
+            from models.remote import RemoteGenerator
+
+            key = os.environ.get("HOMEGROUND_REMOTE_KEY")
+            return RemoteGenerator(remote.url, self._settings.generator, key, remote.timeout_s)
         model = locate(self._settings.generator, "generator")
         offered = partial(adapter_store.offered, model)
         generator = load_generator(model, self._settings.engine, self._device, offered)

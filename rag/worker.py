@@ -1,9 +1,10 @@
 """
-The generation queue: one thread runs the model, one answer after another, and shares it fairly.
+The generation queue: slots that run the model, one answer after another, and share it fairly.
 
-Parallel decoding buys nothing where prefill fills all cores, so there is one slot and a bounded queue: round robin over
-principals, first come first served within one, and a request is counted before any work is done for it. Answers travel
-to the event loop piece by piece; whoever stops listening frees the slot before the model's next token.
+Parallel decoding buys nothing where prefill fills all cores, so there is one slot by default and a bounded queue: round
+robin over principals, first come first served within one, and a request is counted before any work is done for it. A
+server that runs the model elsewhere can take several at a time. Answers travel to the event loop piece by piece;
+whoever stops listening frees the slot before the model's next token.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class GivenUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many requests will be served before this one, the running one included."""
+    """How many requests will be served before this one, running ones included."""
 
     ahead: int
 
@@ -109,7 +110,7 @@ class Job:
             self.stop(GivenUpError())
 
     def run(self) -> None:
-        """Make the answer; called by the worker's thread, which both creates and iterates the stream."""
+        """Make the answer; called by a thread of the worker, which both creates and iterates the stream."""
         self.queued_s = time.perf_counter() - self._submitted
         try:
             if self._given_up is None:
@@ -132,31 +133,35 @@ class Job:
 
 class GenerationWorker:
     """
-    One thread, and the queue in front of it.
+    One thread for each slot, and the queue in front of them.
 
     Args:
+        slots: how many answers are made at a time.
         length: how many requests may wait. Beyond it a principal that has none waiting gets one in, so that nobody can
             shut the others out.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, slots: int = 1) -> None:
         self._length = length
         self._changed = threading.Condition()
         self._queues: dict[str, deque[Job]] = {}
-        self._running: Job | None = None
+        self._running: list[Job] = []
         self._draining = False
         self._hurrying = False
         self._stopped = False
         self._seconds = _FIRST_GUESS_S
-        self._thread = threading.Thread(target=self._work, name="generation", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"generation-{slot}", daemon=True) for slot in range(slots)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
-        """How many requests wait, the running one not counted."""
+        """How many requests wait, running ones not counted."""
         return sum(len(queue) for queue in list(self._queues.values()))
 
     def submit(self, principal: str, make: Callable[[], AnswerStream]) -> Job:
@@ -165,7 +170,7 @@ class GenerationWorker:
 
         Args:
             principal: whose request it is.
-            make: begins the answer; called, and its stream iterated, in the worker's thread.
+            make: begins the answer; called, and its stream iterated, in one of the worker's threads.
 
         Raises:
             QueueFullError: there is no place for it.
@@ -197,7 +202,7 @@ class GenerationWorker:
 
     async def drain(self, timeout_s: float) -> None:
         """
-        Accept nothing more, finish what was accepted, and stop the thread.
+        Accept nothing more, finish what was accepted, and stop the threads.
 
         Args:
             timeout_s: after this time, what is not finished gets :class:`DrainingError`.
@@ -215,13 +220,14 @@ class GenerationWorker:
     def _finish(self, timeout_s: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._hurrying or not (self._running or self._queues), timeout_s)
-            left = [*chain.from_iterable(self._queues.values()), *([self._running] if self._running else [])]
+            left = [*chain.from_iterable(self._queues.values()), *self._running]
             for job in left:
                 self.give_up(job, DrainingError())
             self._stopped = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(_LAST_TOKEN_S)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_LAST_TOKEN_S)
         logger.info("generation stopped, %d requests given up", len(left))
 
     def _work(self) -> None:
@@ -231,7 +237,7 @@ class GenerationWorker:
             took = time.perf_counter() - started
             with self._changed:
                 self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * took
-                self._running = None
+                self._running.remove(job)
                 self._changed.notify_all()
 
     def _next(self) -> Job | None:
@@ -245,7 +251,7 @@ class GenerationWorker:
             job = queue.popleft()
             if queue:
                 self._queues[principal] = queue  # again at the end: the others come first
-            self._running = job
+            self._running.append(job)
             self._tell_places()
         return job
 
@@ -254,4 +260,4 @@ class GenerationWorker:
         rounds = zip_longest(*self._queues.values())
         order = [job for job in chain.from_iterable(rounds) if job is not None]
         for place, job in enumerate(order):
-            job.tell(Waiting(place + (self._running is not None)))
+            job.tell(Waiting(place + len(self._running)))

@@ -46,7 +46,8 @@ class Service:
     def __init__(self, workspace: Workspace, access: Access) -> None:
         self.workspace = workspace
         self.access = access
-        self.worker = GenerationWorker(workspace.settings.server.queue_length)
+        server = workspace.settings.server
+        self.worker = GenerationWorker(server.queue_length, server.slots)
         self.metrics = Metrics(lambda: self.worker.waiting)
         self._upkeep = Upkeep(workspace)
         self.failure: Exception | None = None

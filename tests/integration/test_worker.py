@@ -48,8 +48,8 @@ class Script:
 
 
 @asynccontextmanager
-async def working(length: int = 8) -> AsyncIterator[GenerationWorker]:
-    worker = GenerationWorker(length)
+async def working(length: int = 8, slots: int = 1) -> AsyncIterator[GenerationWorker]:
+    worker = GenerationWorker(length, slots)
     worker.start()
     try:
         yield worker
@@ -90,7 +90,7 @@ def test_job_streams_pieces_and_then_the_answer() -> None:
             job = worker.submit("a", script.make("x"))
             assert await rest(job) == ["x begins", " 0", " 1", " 2", answer("x")]
             assert job.queued_s > 0
-        assert script.threads == {"generation"}
+        assert script.threads == {"generation-0"}
 
     run(test)
 
@@ -108,6 +108,22 @@ def test_jobs_of_one_principal_come_in_order_and_principals_take_turns() -> None
             for job in jobs:
                 await rest(job)
         assert script.begun == ["h0", "h1", "b1", "c1", "h2", "b2", "h3"]
+
+    run(test)
+
+
+def test_slots_run_several_jobs_at_a_time() -> None:
+    async def test() -> None:
+        script = Script()
+        async with working(slots=2) as worker:
+            first, second = worker.submit("a", script.make("x")), worker.submit("a", script.make("y"))
+            await running(first)
+            await running(second)
+            third = worker.submit("a", script.make("z"))
+            assert await third.next() == Waiting(2)
+            script.gate.set()
+            assert [(await rest(job))[-1] for job in (first, second, third)] == [answer("x"), answer("y"), answer("z")]
+        assert script.threads == {"generation-0", "generation-1"}
 
     run(test)
 
