@@ -62,6 +62,8 @@ class SamplingParams:
         top_p: nucleus sampling; draws from the smallest set of tokens that holds this probability, in ``(0, 1]``.
         seed: makes a draw repeatable; without effect when greedy.
         stop: strings that end the answer; the text ends before the first one.
+        opening: a text whose probability as the answer's beginning, by its first token, comes with the first token.
+        opening_bias: nats that are added to that token's score at the first step; 0 leaves the choice to the model.
     """
 
     max_tokens: int = 256
@@ -69,6 +71,8 @@ class SamplingParams:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    opening: str = ""
+    opening_bias: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,15 @@ class Token:
         text: what may be shown now. Empty while a character or a possible stop string is still incomplete.
         logprob: natural logarithm of the probability the model gave this token, before temperature.
         finish_reason: set on the last token only: ``stop`` (end of turn or stop string) or ``length``.
+        opening_logprob: on the first token, if ``opening`` was asked for: natural logarithm of its probability. None
+            where an engine cannot tell.
     """
 
     id: int
     text: str
     logprob: float
     finish_reason: FinishReason | None = None
+    opening_logprob: float | None = None
 
 
 TokenStream = PythonGenerator[Token, None, None]

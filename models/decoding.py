@@ -17,7 +17,12 @@ from models.base import SamplingParams
 _INCOMPLETE = "\ufffd"  # what a decoder writes for bytes that are not (yet) a character
 
 
-def choose(logits: npt.NDArray[np.float32], params: SamplingParams, source: np.random.Generator) -> tuple[int, float]:
+def choose(
+    logits: npt.NDArray[np.float32],
+    params: SamplingParams,
+    source: np.random.Generator,
+    raised: tuple[int, float] | None = None,
+) -> tuple[int, float]:
     """
     Choose the next token.
 
@@ -25,14 +30,29 @@ def choose(logits: npt.NDArray[np.float32], params: SamplingParams, source: np.r
         logits: the model's score for every token, shape ``(vocabulary,)``.
         params: ``temperature`` and ``top_p`` decide; at temperature 0 the likeliest token is taken.
         source: where chance comes from; untouched when greedy.
+        raised: a token whose score is so many nats higher for the choice, but not in the probability returned.
 
     Returns:
         The token's id, and the natural logarithm of its probability under the model (temperature 1, every token).
         The logarithm is NaN if the model computed one.
     """
     relative = logits.astype(np.float64) - logits.max()
-    chosen = _draw(relative, params, source) if params.temperature > 0 else int(relative.argmax())
-    return chosen, float(relative[chosen] - np.log(np.exp(relative).sum()))
+    weighed = relative
+    if raised is not None:
+        token, nats = raised
+        weighed = relative.copy()
+        weighed[token] += nats
+    chosen = _draw(weighed - weighed.max(), params, source) if params.temperature > 0 else int(weighed.argmax())
+    return chosen, _logprob(relative, chosen)
+
+
+def logprob(logits: npt.NDArray[np.float32], token: int) -> float:
+    """Return the natural logarithm of a token's probability (temperature 1)."""
+    return _logprob(logits.astype(np.float64) - logits.max(), token)
+
+
+def _logprob(relative: npt.NDArray[np.float64], token: int) -> float:
+    return float(relative[token] - np.log(np.exp(relative).sum()))
 
 
 def _draw(relative: npt.NDArray[np.float64], params: SamplingParams, source: np.random.Generator) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
-from models.decoding import Detokenizer, StopStrings, choose
+from models.decoding import Detokenizer, StopStrings, choose, logprob
 from models.engine import AdapterKey, Engine, Reading, adapter_key
 from models.prefix import EVERYBODY, PrefixCache
 from models.prompt import FIXED_SYSTEM
@@ -146,11 +146,16 @@ class LocalGenerator:
         key = self._engine.key(adapter)
         reading, done = self._begin(prompt, head, adapter, key, scope)
         read, unread, is_sound = prompt[:done], prompt[done:], False
+        opening = self._tokenizer.plain_ids(params.opening)[0] if params.opening else None
         try:
             for count in itertools.count(1):
                 is_sound = False
-                chosen, logprob = choose(reading.read(unread), params, source)
-                if math.isnan(logprob):
+                scores = reading.read(unread)
+                raised, likely = None, None
+                if count == 1 and opening is not None:
+                    raised, likely = (opening, params.opening_bias), logprob(scores, opening)
+                chosen, probability = choose(scores, params, source, raised)
+                if math.isnan(probability):
                     raise ModelError(f"{self.name!r} computed a value that is not a number with {self.engine}.")
                 read, is_sound = read + unread, True
                 ended = chosen in self._tokenizer.end_ids
@@ -160,7 +165,7 @@ class LocalGenerator:
                     reason = "stop"
                 if reason and not stops.found:
                     shown += stops.push(text.flush()) + stops.flush()
-                yield Token(chosen, shown, logprob, reason)
+                yield Token(chosen, shown, probability, reason, likely)
                 unread = [chosen]
         finally:
             if scope is not None and is_sound and self._engine.can_go_on:

@@ -107,7 +107,10 @@ class RemoteGenerator:
         Raises:
             ModelError: no adapter of that name, or the server cannot be reached or breaks off.
             InputError: the server refuses the request, for example because the prompt is too long.
+            ConfigError: a bias on the opening is asked for, which only local models can take.
         """
+        if params.opening_bias:
+            raise ConfigError("answer.decline_from: a remote server cannot weigh an answer's beginning; set it to 0.5.")
         if adapter is not None and adapter not in (offered := self.adapters):
             raise not_offered(adapter, self._model, offered)
         body: dict[str, Any] = {

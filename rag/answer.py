@@ -8,10 +8,11 @@ be: markers of sources that do not exist are taken out on the way.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models import base
 from models.adapter_store import not_offered
@@ -87,15 +88,19 @@ def answer_from(
     found = _helpful(hits, settings)
     if not found:
         yield REFUSAL
-        timings = _timings(question, retrieved, retrieved, 0, 0)
-        yield _answer(question, generator, REFUSAL, (), tuple(hits), timings, collection, "stop")
+        said = _Said(REFUSAL, _timings(question, retrieved, retrieved, 0, 0), "stop", None)
+        yield _answer(question, generator, said, (), tuple(hits), collection)
         return
     prompt, given = _fit(question, found, earlier, generator, settings)
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
     documents = {hit.document_id: read(hit.document_id) for hit in given}
-    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, MarkerFilter(len(given)))
-    citations = () if abstains(text) else cite(text, given, documents)
-    yield _answer(question, generator, text, citations, given, timings, collection, reason)
+    threshold = settings.decline_from
+    params = replace(question.params, opening=REFUSAL, opening_bias=math.log(1 - threshold) - math.log(threshold))
+    said = yield from _generate(
+        replace(question, params=params), prompt, generator, retrieved, MarkerFilter(len(given))
+    )
+    citations = () if abstains(said.text) else cite(said.text, given, documents)
+    yield _answer(question, generator, said, citations, given, collection)
 
 
 def answer_plainly(question: Question, *, generator: base.Generator) -> AnswerStream:
@@ -103,8 +108,8 @@ def answer_plainly(question: Question, *, generator: base.Generator) -> AnswerSt
     retrieved = time.perf_counter()
     budget = _prompt_budget(generator, question.params)
     prompt = fit_plain(question.text, question.history, generator.count_tokens, budget)
-    text, timings, reason = yield from _generate(question, prompt, generator, retrieved, None)
-    yield _answer(question, generator, text, (), (), timings, None, reason)
+    said = yield from _generate(question, prompt, generator, retrieved, None)
+    yield _answer(question, generator, said, (), (), None)
 
 
 def last(stream: AnswerStream) -> Answer:
@@ -161,17 +166,30 @@ def _prompt_budget(generator: base.Generator, params: SamplingParams) -> int:
     return generator.context_length - reserved
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the model said, or was not asked for."""
+
+    text: str
+    timings: Timings
+    finish_reason: str
+    refusal_probability: float | None
+
+
 def _generate(
     question: Question, prompt: Fitted, generator: base.Generator, retrieved: float, markers: MarkerFilter | None
-) -> Generator[str, None, tuple[str, Timings, str]]:
-    """Yield shown text; return the whole text, the timings and why it ended."""
+) -> Generator[str, None, _Said]:
+    """Yield shown text; return everything that was said."""
     pieces: list[str] = []
     new_tokens, first, reason = 0, 0.0, "stop"
+    refusal: float | None = None
     with closing(generator.stream(prompt.messages, question.params, question.adapter, question.scope)) as tokens:
         for token in tokens:
             new_tokens += 1
             first = first or time.perf_counter()
             reason = token.finish_reason or reason
+            if token.opening_logprob is not None:
+                refusal = math.exp(token.opening_logprob)
             piece = markers.feed(token.text) if markers else token.text
             if token.finish_reason and markers:
                 piece += markers.close()
@@ -187,7 +205,7 @@ def _generate(
         timings.prompt_tokens,
         timings.new_tokens,
     )
-    return "".join(pieces), timings, reason
+    return _Said("".join(pieces), timings, reason, refusal)
 
 
 def _timings(question: Question, retrieved: float, first: float, prompt_tokens: int, new_tokens: int) -> Timings:
@@ -204,22 +222,21 @@ def _timings(question: Question, retrieved: float, first: float, prompt_tokens: 
 def _answer(
     question: Question,
     generator: base.Generator,
-    text: str,
+    said: _Said,
     citations: tuple[Citation, ...],
     hits: tuple[Hit, ...],
-    timings: Timings,
     collection: str | None,
-    reason: str,
 ) -> Answer:
     return Answer(
-        text=text.strip(),
-        abstained=collection is not None and abstains(text),
+        text=said.text.strip(),
+        abstained=collection is not None and abstains(said.text),
         citations=citations,
         hits=hits,
-        timings=timings,
+        timings=said.timings,
         model=generator.name,
         adapter=question.adapter,
         collection=collection,
         engine=generator.engine,
-        finish_reason=reason,
+        finish_reason=said.finish_reason,
+        refusal_probability=said.refusal_probability,
     )

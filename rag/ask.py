@@ -95,6 +95,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
     return {
         "answer": answer.text,
         "abstained": answer.abstained,
+        "refusal_probability": answer.refusal_probability,
         "citations": citations,
         "timings": asdict(answer.timings),
         "model": answer.model,

@@ -60,6 +60,9 @@ class AnswerSettings(_Section):
 
     passages: int = Field(default=3, ge=1, le=50, description="most chunks that the model gets to read")
     max_tokens: int = Field(default=128, ge=1, le=8192, description="most new tokens of an answer")
+    decline_from: float = Field(
+        default=0.5, gt=0, lt=1, description="probability of having no answer from which on a question is declined"
+    )
     min_similarity: float = Field(
         default=0.25, ge=-1, le=1, description="below this cosine, passages without a word in common count as no find"
     )

@@ -264,6 +264,8 @@ class Answer:
         abstained: True when the sources do not hold an answer; ``text`` then says so.
         citations: quotes behind the answer, in the order of the answer.
         hits: the passages that retrieval gave to the model, best first.
+        refusal_probability: how likely the model found it that the passages hold no answer; None where it was not
+            asked, or cannot tell.
     """
 
     text: str
@@ -276,3 +278,4 @@ class Answer:
     collection: str | None
     engine: str
     finish_reason: str = "stop"
+    refusal_probability: float | None = None

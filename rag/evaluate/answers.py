@@ -146,6 +146,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "cause": outcome.cause,
         "passages": [hit.source for hit in answer.hits],
         "citations": [{"source": one.source, "quote": one.quote, "support": one.support} for one in answer.citations],
+        "refusal_probability": answer.refusal_probability,
+        "best_similarity": max((hit.dense for hit in answer.hits), default=None),
         "first_token_s": answer.timings.first_token_s,
         "total_s": answer.timings.total_s,
         "prompt_tokens": answer.timings.prompt_tokens,

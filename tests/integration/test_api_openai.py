@@ -68,7 +68,7 @@ def test_completion_with_a_collection_answers_from_it(client: openai.OpenAI, sha
     assert asked.params.temperature == 0.5
     assert [message.role for message in asked.messages] == ["system", "user", "assistant", "user"]
     assert "Be kind." in asked.messages[0].content
-    assert "A lost badge is replaced" in asked.messages[-1].content
+    assert "A lost badge is replaced" in asked.messages[1].content
 
     choice = completion.choices[0]
     assert (completion.model, choice.message.content, choice.finish_reason) == (model, REPLY, "stop")

@@ -167,6 +167,21 @@ def test_generator_ends_both_ways_in_these_tests(generator: LocalGenerator) -> N
     assert {_answer(generator, question)[-1].finish_reason for question in _PROMPTS} == {"stop", "length"}
 
 
+def test_generator_tells_how_likely_an_opening_is_and_weighs_it(generator: LocalGenerator, directory: Path) -> None:
+    opening = _text(_answer(generator, "hello"))[:1] + "zzz"
+    token = _tokens(generator, opening)[0]
+    asked = replace(_GREEDY, opening=opening)
+    first, *later = _answer(generator, "hello", asked)
+    assert first.opening_logprob is not None
+    assert first.opening_logprob <= first.logprob < 0
+    assert all(one.opening_logprob is None for one in later)
+    assert _ids([first, *later]) == _ids(_answer(generator, "hello"))
+    raised, *_ = _answer(generator, "hello", replace(asked, opening_bias=100.0))
+    assert (raised.id, raised.logprob) == (token, pytest.approx(first.opening_logprob))
+    lowered, *_ = _answer(generator, "hello", replace(asked, opening_bias=-100.0))
+    assert lowered.id != token
+
+
 def test_generator_reports_the_log_probability_of_each_token(generator: LocalGenerator, directory: Path) -> None:
     tokens = _answer(generator, "x", replace(_SAMPLED, temperature=2.0))
     network = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True, dtype=torch.float32)

@@ -1,5 +1,6 @@
 """From files to answers through one collection: what goes in is found, quoted exactly, and forgotten when it goes."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -227,6 +228,15 @@ def test_ask_abstains_when_the_model_says_that_the_sources_hold_no_answer(
     assert answer.abstained
     assert answer.citations == ()
     assert answer.hits
+
+
+def test_declining_is_weighed_as_the_settings_say(base: KnowledgeBase, generator: ScriptedGenerator) -> None:
+    base.ask("Who owns the badge?")
+    careful = base.settings.answer.model_copy(update={"decline_from": 0.2})
+    base.with_settings(base.settings.model_copy(update={"answer": careful})).ask("Who owns the badge?")
+    usual, weighed = (asked.params for asked in generator.asked)
+    assert (usual.opening, usual.opening_bias) == (REFUSAL, 0)
+    assert weighed.opening_bias == pytest.approx(math.log(4))
 
 
 def test_ask_refuses_an_unknown_adapter_even_when_nothing_is_found(base: KnowledgeBase) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
 from models.base import SamplingParams
-from models.decoding import Detokenizer, StopStrings, choose
+from models.decoding import Detokenizer, StopStrings, choose, logprob
 
 _LOGITS = np.log(np.array([0.1, 0.5, 0.15, 0.25], dtype=np.float32))
 
@@ -59,6 +59,16 @@ def test_choose_reports_the_probability_before_temperature() -> None:
     params = SamplingParams(temperature=3.0, top_p=0.9, seed=4)
     chosen, logprob = choose(_LOGITS, params, np.random.default_rng(4))
     assert logprob == pytest.approx(float(_LOGITS[chosen]))
+
+
+def test_raised_token_is_chosen_but_keeps_its_probability() -> None:
+    logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
+    source = np.random.default_rng(0)
+    assert choose(logits, SamplingParams(), source, (2, 0.9)) == (0, pytest.approx(math.log(0.5)))
+    assert choose(logits, SamplingParams(), source, (2, 1.0)) == (2, pytest.approx(math.log(0.2)))
+    assert choose(logits, SamplingParams(), source, (0, -1.0))[0] == 1
+    assert choose(logits, SamplingParams(temperature=1.0), source, (1, 50.0))[0] == 1
+    assert logprob(logits, 1) == pytest.approx(math.log(0.3))
 
 
 def test_choose_reports_a_value_that_is_not_a_number() -> None:
