@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,8 @@ from models.prompt import REFUSAL, Fitted, Passage, abstains, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
 from rag.followup import in_place
-from rag.types import Answer, Citation, Document, Hit, Timings
+from rag.trim import trim
+from rag.types import Answer, Citation, Document, Hit, Place, Timings
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,18 @@ class Question:
     arrived: float
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A question and what retrieval found for it, best first."""
+
+    question: str
+    hits: Sequence[Hit]
+
+
 def answer_from(
     question: Question,
     hits: Sequence[Hit],
-    earlier: Sequence[Sequence[Hit]] = (),
+    earlier: Sequence[Searched] = (),
     *,
     collection: str,
     generator: base.Generator,
@@ -73,7 +82,7 @@ def answer_from(
     Args:
         question: what is asked.
         hits: what retrieval found, best first.
-        earlier: what it finds for the questions before this one, oldest first.
+        earlier: what it finds for the questions of the conversation, oldest first.
         collection: where it was found.
         generator: the model.
         settings: how many passages, and what counts as a find.
@@ -133,26 +142,37 @@ def _helpful(hits: Sequence[Hit], settings: AnswerSettings) -> tuple[Hit, ...]:
 def _fit(
     question: Question,
     found: tuple[Hit, ...],
-    earlier: Sequence[Sequence[Hit]],
+    earlier: Sequence[Searched],
     generator: base.Generator,
     settings: AnswerSettings,
 ) -> tuple[Fitted, tuple[Hit, ...]]:
     """Return the prompt and the passages it holds: those of the conversation in their places, if all of it fits."""
     budget = _prompt_budget(generator, question.params)
 
-    def fitted(hits: Sequence[Hit]) -> Fitted:
-        passages = [Passage(hit.label, hit.chunk.read_text) for hit in hits]
+    def fitted(hits: Sequence[Hit], texts: Mapping[Place, str]) -> Fitted:
+        passages = [Passage(hit.label, texts[hit.place]) for hit in hits]
         return fit(question.text, passages, question.history, generator.count_tokens, budget)
 
     held: tuple[Hit, ...] = ()
+    read: dict[Place, str] = {}
     for before in earlier:
-        held = in_place(held, _helpful(before, settings), settings.passages)
+        helpful = _helpful(before.hits, settings)
+        read = _texts(helpful, before.question, settings) | read
+        held = in_place(held, helpful, settings.passages)
+    texts = _texts(found, question.text, settings)
     placed = in_place(held, found, settings.passages)
-    prompt = fitted(placed)
-    if prompt.passages == len(placed):
-        return prompt, placed
-    prompt = fitted(found)  # what this question brought comes before what earlier ones did
+    if placed != found:
+        prompt = fitted(placed, texts | read)  # what was read before stays as it was read
+        if prompt.passages == len(placed):
+            return prompt, placed
+    prompt = fitted(found, texts)  # what this question brought comes before what earlier ones did
     return prompt, found[: prompt.passages]
+
+
+def _texts(hits: Sequence[Hit], question: str, settings: AnswerSettings) -> dict[Place, str]:
+    """Return the passages as the model gets to read them."""
+    shown = trim([hit.chunk.read_text for hit in hits], question, settings.context_characters)
+    return {hit.place: text for hit, text in zip(hits, shown, strict=True)}
 
 
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:

@@ -104,11 +104,16 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
     return tuple(found.values())
 
 
+def sentence_ends(text: str) -> list[int]:
+    """Return the character offsets behind each sentence of a text."""
+    return [match.end() for match in _SENTENCE_END.finditer(text)]
+
+
 def _claims(answer: str, sources: int) -> list[tuple[str, list[int]]]:
     """Return each sentence with its markers' numbers, up to ``sources``; lone markers belong to what is before."""
     claims: list[tuple[str, list[int]]] = []
     start = 0
-    for end in [*(match.end() for match in _SENTENCE_END.finditer(answer)), len(answer)]:
+    for end in [*sentence_ends(answer), len(answer)]:
         sentence, start = answer[start:end], end
         written = dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence))
         numbers = [number for number in written if 1 <= number <= sources]
@@ -123,7 +128,7 @@ def _claims(answer: str, sources: int) -> list[tuple[str, list[int]]]:
 def _sentences(hit: Hit, document: Document) -> list[_Sentence]:
     """Return the sentences of a hit that can back a claim."""
     text, offset = hit.chunk.text, hit.chunk.start
-    cuts = {0, len(text), *(match.end() for match in _SENTENCE_END.finditer(text))}
+    cuts = {0, len(text), *sentence_ends(text)}
     for heading in document.headings:
         if offset <= heading.start < hit.chunk.end:
             line_end = document.text.find("\n", heading.start, hit.chunk.end)

@@ -59,6 +59,9 @@ class AnswerSettings(_Section):
     """How answers are made."""
 
     passages: int = Field(default=3, ge=1, le=50, description="most chunks that the model gets to read")
+    context_characters: int = Field(
+        default=3000, ge=200, le=1_000_000, description="longer passages are trimmed to the sentences that matter"
+    )
     max_tokens: int = Field(default=128, ge=1, le=8192, description="most new tokens of an answer")
     decline_from: float = Field(
         default=0.5, gt=0, lt=1, description="probability of having no answer from which on a question is declined"

@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from models.base import Embedder, InputError, Message, Reranker, SamplingParams
-from rag.answer import OWNER, AnswerStream, Question, answer_from, last
+from rag.answer import OWNER, AnswerStream, Question, Searched, answer_from, last
 from rag.config import Settings
 from rag.followup import standalone
 from rag.gate import Gate
@@ -308,10 +308,13 @@ class KnowledgeBase:
             read=self.document,
         )
 
-    def _held(self, history: Sequence[Message], where: Filter | None) -> list[list[Hit]]:
+    def _held(self, history: Sequence[Message], where: Filter | None) -> list[Searched]:
         """Search again for the conversation's last questions; not where a reranker would make that slow."""
         asked = [] if self._reranker() else [at for at, turn in enumerate(history) if turn.role == "user"]
-        return [
-            self.search(standalone(history[at].content, history[:at]), self.settings.answer.passages, where=where)
-            for at in asked[-EARLIER:]
-        ]
+        found = []
+        for at in asked[-EARLIER:]:
+            hits = self.search(
+                standalone(history[at].content, history[:at]), self.settings.answer.passages, where=where
+            )
+            found.append(Searched(history[at].content, hits))
+        return found

@@ -34,11 +34,11 @@ def snips(directory: Directory, resume: Resume = False) -> None:
     gate = {"score": "json_schema", "schema": "schema.json", "rows": 100, "max_tokens": 100}
     settings = {
         "name": "snips",
-        "steps": 700,
+        "steps": 620,
         "batch_size": 8,
         "learning_rate": 1.5e-3,
         "packing": True,
-        "eval_every": 350,
+        "eval_every": 310,
         "gate": gate,
     }
     _train(directory, rows.snips, settings, resume=resume)
