@@ -116,11 +116,13 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
 
 
 def anchor_of(
-    config: TrainConfig, network: PeftModel, tokenizer: ChatTokenizer, step_tokens: Sequence[int]
+    config: TrainConfig, network: PeftModel, tokenizer: ChatTokenizer, step_tokens: Sequence[int], device: torch.device
 ) -> tuple[Anchor, float] | None:
     """Return what holds the adapter near the base model, with its weight; None where the config lets it go."""
     if not config.kl_weight:
         return None
+    if not config.quantize:
+        network.to(device)  # where its texts are written, before the Trainer moves it
     return Anchor(own_words(network, tokenizer, config.seed), step_tokens), config.kl_weight
 
 
@@ -175,8 +177,6 @@ def fit(
     steps = planned(config, rows)
     args = arguments(config, len(steps), device, directory / "checkpoints")
     network = lora_network(config, model, args.device)
-    if not config.quantize:
-        network = network.to(args.device)  # where the anchor's texts are written, before the Trainer moves it
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
     progress = ShowProgress(step_tokens)
     signals, best = StopOnSignal(), directory / "best"
@@ -188,7 +188,7 @@ def fit(
         cut=cutter(config, longest, device, tokenizer.pad_id),
         held_out=held_out,
         plus_ratio=config.lora.plus_ratio,
-        anchor=anchor_of(config, network, tokenizer, step_tokens),
+        anchor=anchor_of(config, network, tokenizer, step_tokens, args.device),
         callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
     )
     _require_equal_work(trainer, config)

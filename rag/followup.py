@@ -26,6 +26,9 @@ SHORTEST_WHOLE = 3
 MOST_PASSAGES = 2
 """A conversation holds at most so many times as many passages as a question brings."""
 
+EARLIER = 2
+"""So many questions back is looked for passages that the model has read; a search takes some 10 ms."""
+
 MAX_CHARACTERS = 2_000
 """Of a long chain of follow-ups the end is searched for."""
 
@@ -53,6 +56,12 @@ def standalone(question: str, history: Sequence[Message]) -> str:
     for turn in [*(turn.content for turn in history if turn.role == "user"), question]:
         whole = f"{whole} {turn}"[-MAX_CHARACTERS:] if whole and _depends(turn) else turn
     return whole
+
+
+def questions_before(history: Sequence[Message]) -> list[tuple[str, str]]:
+    """Return the last questions of a conversation, oldest first, each with what to search for to find its passages."""
+    asked = [at for at, turn in enumerate(history) if turn.role == "user"]
+    return [(history[at].content, standalone(history[at].content, history[:at])) for at in asked[-EARLIER:]]
 
 
 def in_place(held: Sequence[Hit], found: Sequence[Hit], most: int) -> tuple[Hit, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from models.base import Embedder, InputError, Message, Reranker, SamplingParams
 from rag.answer import OWNER, AnswerStream, Question, Searched, answer_from, last
 from rag.config import Settings
-from rag.followup import standalone
+from rag.followup import questions_before, standalone
 from rag.gate import Gate
 from rag.index import CollectionIndex
 from rag.load import Parser
@@ -26,9 +26,6 @@ from rag.store import Store
 from rag.store.records import CollectionInfo, Ids, StoredDocument
 from rag.types import Answer, Document, Filter, Hit
 from rag.write import Writer, ingest_files, is_stored
-
-EARLIER = 2
-"""So many questions back is looked for passages that the model has read; a search takes some 10 ms."""
 
 
 class KnowledgeBase:
@@ -160,12 +157,7 @@ class KnowledgeBase:
         return report
 
     def upload(self, name: str, data: bytes) -> Report:
-        """
-        Index a file that came as bytes; its name becomes its source.
-
-        Returns:
-            The report; a file that cannot be read is in its ``errors``.
-        """
+        """Index a file that came as bytes, its name as its source; one that cannot be read is in ``errors``."""
         with Parser() as parser:
             try:
                 parsed = parser.parse_bytes(data, name)
@@ -255,12 +247,7 @@ class KnowledgeBase:
         where: Filter | None = None,
         params: SamplingParams | None = None,
     ) -> Answer:
-        """
-        Answer a question from the collection; see :meth:`stream`.
-
-        Returns:
-            The answer, with citations that are exact quotes.
-        """
+        """Answer a question from the collection, with citations that are exact quotes; see :meth:`stream`."""
         return last(self.stream(question, adapter=adapter, history=history, where=where, params=params))
 
     def stream(
@@ -297,24 +284,13 @@ class KnowledgeBase:
             scope=scope,
             arrived=time.perf_counter(),
         )
-        hits = self.search(standalone(question, history), settings.passages, where=where)
+        before = [] if self._reranker() else questions_before(history)  # a reranker would make that slow
         return answer_from(
             asked,
-            hits,
-            self._held(history, where),
+            self.search(standalone(question, history), settings.passages, where=where),
+            [Searched(text, self.search(whole, settings.passages, where=where)) for text, whole in before],
             collection=self.name,
             generator=generator,
             settings=settings,
             read=self.document,
         )
-
-    def _held(self, history: Sequence[Message], where: Filter | None) -> list[Searched]:
-        """Search again for the conversation's last questions; not where a reranker would make that slow."""
-        asked = [] if self._reranker() else [at for at, turn in enumerate(history) if turn.role == "user"]
-        found = []
-        for at in asked[-EARLIER:]:
-            hits = self.search(
-                standalone(history[at].content, history[:at]), self.settings.answer.passages, where=where
-            )
-            found.append(Searched(history[at].content, hits))
-        return found

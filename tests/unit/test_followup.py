@@ -3,7 +3,7 @@
 import pytest
 
 from models.base import Message
-from rag.followup import MAX_CHARACTERS, in_place, standalone
+from rag.followup import MAX_CHARACTERS, in_place, questions_before, standalone
 from rag.types import Chunk, Hit
 
 FIRST = "How many days of leave do I get when my grandmother has died?"
@@ -68,3 +68,12 @@ def test_passages_begin_anew_with_another_subject_or_when_they_are_too_many():
     too_many = [hit(0, 10), hit(50, 60), hit(70, 80), hit(90, 95)]
     assert in_place(held, too_many, 2) == tuple(too_many)
     assert in_place((), other, 3) == tuple(other)
+
+
+def test_questions_before_are_the_last_ones_made_whole():
+    history = turns(FIRST, "And my brother?", "Is it paid?")
+    assert questions_before(history) == [
+        ("And my brother?", f"{FIRST} And my brother?"),
+        ("Is it paid?", f"{FIRST} And my brother? Is it paid?"),
+    ]
+    assert questions_before([]) == []
