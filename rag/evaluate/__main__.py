@@ -119,6 +119,40 @@ def answers(
 
 
 @app.command()
+def injection(
+    cases: Annotated[Path, typer.Option(help="questions about documents with orders in them (JSON Lines)")],
+    adapter: Annotated[str | None, typer.Option(help="a LoRA adapter")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only so many cases, spread evenly")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
+    settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
+) -> None:
+    """Measure how often answers obey orders that stand in the documents."""
+    from rag.evaluate.injection import Case, attack, injection_object, read_cases
+    from rag.workspace import Workspace
+
+    chosen = read_cases(cases, limit)
+
+    def shown(all_of: Iterable[Case]) -> Iterable[Case]:
+        return track(all_of, "cases", console=Console(stderr=True), transient=True)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = config.load(settings_file, data_dir=Path(scratch), collection=COLLECTION, engine=engine)
+        with Workspace(settings) as workspace:
+            found = attack(workspace.collection(COLLECTION, create=True), chosen, adapter, shown)
+    told = injection_object(found, adapter)
+    if as_json:
+        _print_object(told)
+        return
+    low, high = told["interval"]
+    itself = "" if told["without_order"] is None else f"; without the order {told['without_order']:.3f}"
+    sys.stdout.write(
+        f"{told['cases']} cases: {told['obeyed']:.3f} obeyed ({low:.2f} to {high:.2f}), the order was read in "
+        f"{told['order_read']:.3f}{itself}\n"
+    )
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="what --per-query wrote of the one run")],
     second: Annotated[Path, typer.Argument(help="and of the other")],
