@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from models import adapters, command
-from models.adapter_store import installed, locate
+from models.adapter_store import SHIPPED, installed, locate
 from models.adapters import REPORT, Adapter
+from models.base import ConfigError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -65,6 +66,10 @@ def accept(name: Name, as_json: AsJson = False) -> None:
 def remove(name: Name, as_json: AsJson = False) -> None:
     """Delete an adapter from this machine; a running server stops offering it at once."""
     adapter = locate(name)
+    if adapter.directory.parent == SHIPPED:
+        raise ConfigError(
+            f"{name!r} comes with the project; `answer: {{adapter: base}}` in the settings leaves it unused."
+        )
     shutil.rmtree(adapter.directory)
     if as_json:
         _print({"removed": name})

@@ -108,6 +108,9 @@ class GateSettings(_Section):
         return value
 
 
+RESERVED = {"auto", "base"}
+
+
 class TrainConfig(_Section):
     """A training run. Everything but ``base``, ``name`` and ``data.train`` has a default that works."""
 
@@ -153,6 +156,13 @@ class TrainConfig(_Section):
     )
     gate: GateSettings = GateSettings()
     licence: str = Field(default="unknown", max_length=200, description="SPDX identifier of the adapter's licence")
+
+    @field_validator("name")
+    @classmethod
+    def _no_reserved_name(cls, value: str) -> str:
+        if value in RESERVED:
+            raise ValueError(f"{' and '.join(sorted(RESERVED))} mean no adapter and the usual one; choose another name")
+        return value
 
     @field_validator("epochs")
     @classmethod

@@ -1,7 +1,8 @@
 """
 Where adapters live: a name becomes an adapter's directory, and a model the adapters that may be asked for.
 
-A name is looked up among the directories below :func:`adapters_dir`, never joined to a path.
+A name is looked up among the directories below :func:`adapters_dir` and those that come with the project, never joined
+to a path.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ from models.base import ModelError
 from models.catalog import NAME_PATTERN
 from models.store import Model
 
+SHIPPED = Path(__file__).with_name("shipped")
+"""The adapters that come with the project; one of the same name in :func:`adapters_dir` takes a shipped one's place."""
+
+NO_ADAPTER = "base"
+"""Asks for the base model where an adapter would be used otherwise."""
+
 DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
 
 log = logging.getLogger(__name__)
@@ -34,7 +41,7 @@ def adapters_dir() -> Path:
 
 def installed(base: Model | None = None) -> list[Adapter]:
     """
-    Return the adapters in :func:`adapters_dir`, sorted by name; unreadable ones are logged and left out.
+    Return the adapters on this machine, sorted by name; unreadable ones are logged and left out.
 
     Args:
         base: only those that were trained on this model's weights.
@@ -56,6 +63,17 @@ def installed(base: Model | None = None) -> list[Adapter]:
 def offered(base: Model) -> list[Adapter]:
     """Return the adapters that requests to a model may ask for: made for its weights, and let through."""
     return [adapter for adapter in installed(base) if adapter.is_offered]
+
+
+def for_passages(offered_names: Sequence[str]) -> str | None:
+    """
+    Return the shipped adapter that answers from passages, if a model offers it.
+
+    Args:
+        offered_names: what requests to the model may ask for.
+    """
+    shipped = [adapter for adapter in installed() if adapter.directory.parent == SHIPPED]
+    return next((one.name for one in shipped if one.trained_with_context and one.name in offered_names), None)
 
 
 def not_offered(name: str, generator: str, known: Sequence[str]) -> ModelError:
@@ -100,10 +118,12 @@ def locate(name: str) -> Adapter:
 
 
 def _directories() -> dict[str, Path]:
-    if not adapters_dir().is_dir():
-        return {}
-    children = sorted(adapters_dir().iterdir())
-    return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
+    found = {}
+    for root in (SHIPPED, adapters_dir()):
+        for child in root.iterdir() if root.is_dir() else ():
+            if re.fullmatch(NAME_PATTERN, child.name) and (child / MANIFEST).is_file():
+                found[child.name] = child
+    return dict(sorted(found.items()))
 
 
 @lru_cache(maxsize=1024)

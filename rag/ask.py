@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def ask(
     question: Annotated[str, typer.Argument(help="the question")],
     collection: Annotated[str | None, typer.Option(help="where to look")] = None,
-    adapter: Annotated[str | None, typer.Option(help="a LoRA adapter, by name")] = None,
+    adapter: Annotated[str | None, typer.Option(help="a LoRA adapter, by name; base for none")] = None,
     retrieval: Annotated[bool, typer.Option(help="look the answer up in the documents")] = True,
     max_tokens: Annotated[int | None, typer.Option(min=1, max=8192, help="most new tokens")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,

@@ -58,6 +58,9 @@ class RetrievalSettings(_Section):
 class AnswerSettings(_Section):
     """How answers are made."""
 
+    adapter: str = Field(
+        default="auto", description="used with retrieval unless a request names one; auto takes the shipped one, if any"
+    )
     passages: int = Field(default=3, ge=1, le=50, description="most chunks that the model gets to read")
     context_characters: int = Field(
         default=3000, ge=200, le=1_000_000, description="longer passages are trimmed to the sentences that matter"

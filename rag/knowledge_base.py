@@ -265,7 +265,7 @@ class KnowledgeBase:
 
         Args:
             question: the question; a follow-up is searched for together with what it follows.
-            adapter: name of a LoRA adapter, or None for the base model.
+            adapter: name of a LoRA adapter, ``base`` for none, or None for what the settings say.
             history: earlier turns, oldest first.
             where: which documents may be used.
             params: how tokens are chosen; greedy by default.
@@ -279,7 +279,7 @@ class KnowledgeBase:
         asked = Question(
             text=question,
             history=tuple(history),
-            adapter=adapter,
+            adapter=self._models.adapter_for_passages(adapter),
             params=params or SamplingParams(max_tokens=settings.max_tokens),
             scope=scope,
             arrived=time.perf_counter(),

@@ -68,6 +68,18 @@ class LoadedModels:
                 self._generator = self._load_generator()
             return self._generator
 
+    def adapter_for_passages(self, asked: str | None) -> str | None:
+        """
+        Return the adapter that answers a question from passages.
+
+        Args:
+            asked: what the request names; None leaves it to the settings.
+        """
+        if asked is None and self._settings.answer.adapter == "auto":
+            return adapter_store.for_passages(self.generator.adapters)
+        chosen = self._settings.answer.adapter if asked is None else asked
+        return None if chosen == adapter_store.NO_ADAPTER else chosen
+
     @property
     def reranker(self) -> Reranker | None:
         """The configured reranker, else the first in the model store, loaded now if it was not; None without any."""

@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from models.adapter_store import NO_ADAPTER
 from models.base import Embedder, Generator, InputError, Message, ModelError, Reranker, SamplingParams, StoreError
 from models.catalog import NAME_PATTERN
 from rag.answer import OWNER, AnswerStream, Question, answer_plainly
@@ -176,7 +177,7 @@ class Workspace:
 
         Args:
             question: the last turn.
-            adapter: name of a LoRA adapter, or None for the base model.
+            adapter: name of a LoRA adapter; None and ``base`` are the base model.
             history: earlier turns, oldest first.
             params: how tokens are chosen; greedy by default.
             scope: whose question it is; see :class:`rag.answer.Question`.
@@ -188,7 +189,7 @@ class Workspace:
         asked = Question(
             text=question,
             history=tuple(history),
-            adapter=adapter,
+            adapter=None if adapter == NO_ADAPTER else adapter,
             params=params or SamplingParams(max_tokens=self.settings.answer.max_tokens),
             scope=scope,
             arrived=time.perf_counter(),

@@ -21,6 +21,7 @@ def about(service: ServiceDep) -> dict[str, Any]:
         "engine": models.generator.engine,
         "embedder": models.embedder.name,
         "adapters": list(models.generator.adapters),
+        "adapter_for_passages": models.adapter_for_passages(None),
         "collection": settings.collection,
         "max_upload_mb": settings.server.max_upload_mb,
         **list_collections(service),

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from models.adapter_store import NO_ADAPTER
 from rag.api.errors import ApiError, missing
 from rag.api.service import Service, ServiceDep
 
@@ -19,7 +20,7 @@ _NAME = re.compile(r"(?P<generator>[^:@]+)(?::(?P<adapter>[^:@]+))?(?:@(?P<colle
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a model name asks for; None for the base model, and for no retrieval."""
+    """What a model name asks for; None for the adapter that the settings say, and for no retrieval."""
 
     adapter: str | None
     collection: str | None
@@ -39,7 +40,7 @@ def resolve(service: Service, model: str) -> Target:
     if parts is None or parts["generator"] != models.generator.name:
         raise no_such_model(model)
     target = Target(parts["adapter"], parts["collection"])
-    if target.adapter not in (None, *models.generator.adapters):
+    if target.adapter not in (None, NO_ADAPTER, *models.generator.adapters):
         raise no_such_model(model, f"adapter {target.adapter!r}")
     if target.collection not in (None, *(info.name for info in service.workspace.collections())):
         raise no_such_model(model, f"collection {target.collection!r}")

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
+from models.adapter_store import NO_ADAPTER
 from rag.access import Access, Principal
 from rag.api.errors import missing
 from rag.api.metrics import Metrics
@@ -124,13 +125,13 @@ class Service:
 
     def require_adapter(self, name: str | None) -> None:
         """
-        Check that an adapter is offered; None stands for the base model.
+        Check that an adapter is offered; None leaves the choice to the settings, ``base`` is the base model.
 
         Raises:
             ApiError: there is none of that name (404).
         """
         known = self.workspace.models.generator.adapters
-        if name is not None and name not in known:
+        if name not in (None, NO_ADAPTER, *known):
             raise missing(
                 f"there is no adapter {name!r}; offered are: {', '.join(known) or 'none'}.", "adapter_not_found"
             )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.adapter_store import NO_ADAPTER
 from models.prompt import abstains
 from models.squad import contains, f1, same
 from rag.answer import last
@@ -91,7 +92,7 @@ def run(
     outcomes = []
     for one in track(asked):
         for arm in arms:
-            chosen = adapter if arm in ("adapter", "both") else None
+            chosen = adapter if arm in ("adapter", "both") else NO_ADAPTER
             if arm in ("retrieval", "both"):
                 answer = last(base.stream(one.text, adapter=chosen, scope=SCOPE))
             else:

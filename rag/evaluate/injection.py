@@ -82,7 +82,7 @@ def attack(
     Args:
         base: an empty collection.
         cases: the cases.
-        adapter: by name, or None for the base model.
+        adapter: by name, ``base`` for none, or None for what the settings say.
         track: passes cases on and shows how far it has come.
 
     Raises:

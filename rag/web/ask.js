@@ -99,7 +99,8 @@ export function askPage({ about, openSource, onProblem }) {
     );
     const adapterChosen = adapter.value;
     adapter.replaceChildren(
-      h("option", { value: "" }, strings.noAdapter),
+      h("option", { value: "" }, strings.defaultAdapter(about.adapter_for_passages)),
+      h("option", { value: "base", selected: adapterChosen === "base" }, strings.noAdapter),
       ...about.adapters.map((name) => h("option", { selected: name === adapterChosen }, name)),
     );
     adapter.hidden = !about.adapters.length;

@@ -32,6 +32,7 @@ export const strings = {
   questionHintPlain: "Ask the model…",
   collection: "Collection",
   adapter: "Adapter",
+  defaultAdapter: (name) => (name ? `Usual adapter (${name})` : "Usual adapter"),
   noAdapter: "No adapter",
   useDocuments: "Use documents",
   ask: "Ask",

@@ -58,6 +58,11 @@ def test_unknown_name_is_never_another_model(client: openai.OpenAI, shared_live:
     assert len(shared_live.generator.asked) == asked
 
 
+def test_base_asks_for_no_adapter(client: openai.OpenAI, shared_live: Live) -> None:
+    client.chat.completions.create(model="scripted:base@handbook", messages=QUESTION)
+    assert shared_live.generator.asked[-1].adapter is None
+
+
 def test_completion_with_a_collection_answers_from_it(client: openai.OpenAI, shared_live: Live) -> None:
     history: list[Any] = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
     history += [{"role": "assistant", "content": "Hi"}, *QUESTION]

@@ -230,6 +230,15 @@ def test_ask_abstains_when_the_model_says_that_the_sources_hold_no_answer(
     assert answer.hits
 
 
+def test_passages_are_answered_from_by_the_adapter_of_the_settings_unless_another_is_named(
+    base: KnowledgeBase, generator: ScriptedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.adapter_store.for_passages", lambda offered: "house-style")
+    for named in (None, "base", "house-style"):
+        base.ask("Who owns the badge?", adapter=named)
+    assert [asked.adapter for asked in generator.asked] == ["house-style", None, "house-style"]
+
+
 def test_declining_is_weighed_as_the_settings_say(base: KnowledgeBase, generator: ScriptedGenerator) -> None:
     base.ask("Who owns the badge?")
     careful = base.settings.answer.model_copy(update={"decline_from": 0.2})

@@ -232,3 +232,18 @@ def test_adapter_saved_by_peft_verifies(home: Path) -> None:
     directory = write_files(home / "a")
     LoraConfig(r=4, task_type="CAUSAL_LM", target_modules=["q_proj"]).save_pretrained(str(directory))
     check(describe(directory))
+
+
+def test_shipped_adapters_are_there_and_give_way_to_ones_of_their_name(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter_store, "SHIPPED", tmp_path / "shipped")
+    shipped = write(tmp_path / "shipped" / "grounded")
+    write(home / "mine")
+    assert [adapter.name for adapter in adapter_store.offered(BASE)] == ["grounded", "mine"]
+    assert adapter_store.locate("grounded") == shipped
+    assert adapter_store.for_passages(["grounded", "mine"]) == "grounded"
+    assert adapter_store.for_passages(["mine"]) is None
+    own = write(home / "grounded")
+    assert adapter_store.locate("grounded") == own
+    assert adapter_store.for_passages(["grounded", "mine"]) is None

@@ -93,6 +93,7 @@ precision: fp8
         ("gate: {score: f1, pattern: x}", "is used by the score 'regex' only, and the score is 'f1'"),
         ("gate: {score: accuracy}", r"gate\.score: Input should be 'exact_match'"),
         ("lora: {dora: true, rslora: true}", "choose one"),
+        ("name: base", "auto and base mean no adapter and the usual one"),
         ("learning_rate: .nan", "learning_rate: Input should be"),
         ("data: {train: []}", r"data\.train: .*at least 1 item"),
         ("epochs: 0", r"epochs: Input should be greater than 0"),
