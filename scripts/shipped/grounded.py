@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from rag.knowledge_base import KnowledgeBase
 
 RECIPE = Path(__file__).with_name("grounded.yaml")
-SHOWN = 3
+SHOWN = (2, 3)
+"""Passages of an example; half of the families get as many as answering gives by default, half one less."""
+
+FAMILY = 6
 WITH_EVIDENCE, SHUFFLED, WITH_ORDERS = 0.9, 0.3, 0.06
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -66,10 +69,13 @@ def main(
 def _grounded(base: KnowledgeBase, part: Part, directory: Path, seed: int) -> list[dict[str, Any]]:
     """Index the passages and let retrieval choose what stands beside each."""
     base.add_documents(part.documents)
-    path = directory / f"{base.name}-questions.jsonl"
-    write_rows(path, part.questions)
-    recipe = Recipe(passages=SHOWN, with_evidence=WITH_EVIDENCE, family=6, shuffled=SHUFFLED, seed=seed)
-    return ground(base, read_answered(path), recipe)
+    rows = []
+    for turn, passages_shown in enumerate(SHOWN):
+        path = directory / f"{base.name}-{passages_shown}.jsonl"
+        write_rows(path, part.questions_of(turn, len(SHOWN)))
+        recipe = Recipe(passages_shown, WITH_EVIDENCE, FAMILY, SHUFFLED, seed)
+        rows += ground(base, read_answered(path), recipe)
+    return rows
 
 
 if __name__ == "__main__":

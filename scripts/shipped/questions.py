@@ -49,6 +49,11 @@ class Part:
     documents: list[Document]
     questions: list[dict[str, Any]]
 
+    def questions_of(self, turn: int, turns: int) -> list[dict[str, Any]]:
+        """Return the questions about every so-manieth document, beginning with number ``turn``."""
+        chosen = {document.source for document in self.documents[turn::turns]}
+        return [question for question in self.questions if question["evidence"][0]["source"] in chosen]
+
 
 def passages(data: Path) -> list[Passage]:
     """
