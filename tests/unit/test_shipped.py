@@ -81,7 +81,7 @@ def test_orders_stand_in_passages_and_change_no_answer() -> None:
     assert planted[0]["context"] == planted[1]["context"] == planted[2]["context"]  # a family keeps its passages
     changed = [passage["text"] for passage in planted[0]["context"]]
     assert any(word in text for word in WORDS for text in changed)
-    assert all(set(["One.", "Two.", "Three."]) <= set(text.split()) for text in changed[:1])
+    assert all({"One.", "Two.", "Three."} <= set(text.split()) for text in changed[:1])
     assert [passage["evidence"] for passage in planted[0]["context"]] == [True, False]
     assert plant(rows, 0.0, seed=3) == rows
 
