@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { announce, h, icon } from "./dom.js";
 import { strings } from "./strings.js";
 
+const MOST_TURNS = 20; // of a conversation that a question goes on from
+
 /**
  * Make the page for asking. It is made once and keeps its turns while other pages are shown.
  *
@@ -146,7 +148,7 @@ export function askPage({ about, openSource, onProblem }) {
         question: text,
         collection: chosen,
         adapter: adapter.value || null,
-        history: usesDocuments ? [] : history,
+        history: history.slice(-MOST_TURNS),
       };
       await api.ask(
         body,
@@ -156,7 +158,8 @@ export function askPage({ about, openSource, onProblem }) {
           answer(answer) {
             ended = true;
             view.finish(answer);
-            if (!usesDocuments)
+            // A refusal says nothing that a later answer could build on, and would only invite the next one.
+            if (!answer.abstained)
               history.push({ role: "user", content: text }, { role: "assistant", content: answer.answer });
           },
           error({ error }) {

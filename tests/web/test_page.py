@@ -191,6 +191,17 @@ def test_choices_reach_the_server(open_page: Callable[..., Page], live: Live) ->
     assert live.generator.asked[-1].messages[-1].content == "And now without?"
 
 
+def test_follow_up_goes_on_from_the_conversation(open_page: Callable[..., Page], live: Live) -> None:
+    live.generator.replies = ["Five pounds [1].", REFUSAL, "At the front desk [1]."]
+    page = open_page()
+    for turn, question in enumerate(("What does a lost badge cost?", "And the king?", "And where is it?"), start=1):
+        ask(page, question)
+        expect(page.locator(".foot")).to_have_count(turn)
+    turns = [message.content for message in live.generator.asked[-1].messages]
+    assert turns[1].endswith("Question: What does a lost badge cost?")
+    assert turns[2:] == ["Five pounds [1].", "Question: And where is it?"]  # what was refused is left out
+
+
 def test_stop_ends_the_answer_and_frees_the_generator(open_page: Callable[..., Page], live: Live) -> None:
     live.generator.replies = ["word " * 300, REPLY]
     live.generator.gate = Beat()  # half a minute for the whole answer
