@@ -35,6 +35,9 @@ REQUESTS = (
 TOKENS = 64
 """Of each text."""
 
+AT_ONCE = 4
+"""Texts of a step at most: all of them are read at once, with the whole vocabulary."""
+
 SHARE = 0.05
 """Of the tokens that a step reads; more held nothing better."""
 
@@ -85,7 +88,7 @@ class Anchor:
     def __init__(self, texts: torch.Tensor, step_tokens: Sequence[int]) -> None:
         self._texts = texts
         wanted = SHARE * sum(step_tokens) / len(step_tokens) / texts.shape[1]
-        self._every, self._at_once = max(1, round(1 / wanted)), max(1, round(wanted))
+        self._every, self._at_once = max(1, round(1 / wanted)), min(AT_ONCE, max(1, round(wanted)))
 
     def divergence(self, network: nn.Module, peft: PeftModel, step: int) -> torch.Tensor | None:
         """

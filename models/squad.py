@@ -32,4 +32,6 @@ def same(answer: str, expected: str) -> float:
 def contains(answer: str, expected: str) -> float:
     """Return 1 if the words of the expected answer stand in the answer one behind the other."""
     found, wanted = words(answer), words(expected)
-    return float(any(found[at : at + len(wanted)] == wanted for at in range(len(found) - len(wanted) + 1)))
+    return float(
+        bool(wanted) and any(found[at : at + len(wanted)] == wanted for at in range(len(found) - len(wanted) + 1))
+    )

@@ -60,8 +60,9 @@ def standalone(question: str, history: Sequence[Message]) -> str:
 
 def questions_before(history: Sequence[Message]) -> list[tuple[str, str]]:
     """Return the last questions of a conversation, oldest first, each with what to search for to find its passages."""
-    asked = [at for at, turn in enumerate(history) if turn.role == "user"]
-    return [(history[at].content, standalone(history[at].content, history[:at])) for at in asked[-EARLIER:]]
+    asked = [at for at, turn in enumerate(history) if turn.role == "user" and turn.content.strip()]
+    wholes = [(history[at].content, standalone(history[at].content, history[:at])) for at in asked[-EARLIER:]]
+    return [(question, whole[-MAX_CHARACTERS:]) for question, whole in wholes]
 
 
 def in_place(held: Sequence[Hit], found: Sequence[Hit], most: int) -> tuple[Hit, ...]:
