@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from models import config
+from models.adapter_store import NO_ADAPTER, USUAL_ADAPTER
 from models.catalog import Name
 
 DEFAULT_EPOCHS = 3.0
@@ -108,7 +109,7 @@ class GateSettings(_Section):
         return value
 
 
-RESERVED = {"auto", "base"}
+RESERVED = {NO_ADAPTER, USUAL_ADAPTER}
 
 
 class TrainConfig(_Section):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from finetune.examples import Example
-from models.prompt import abstains
+from models.prompt import abstains, without_markers
 from models.squad import f1
 
 _MARKER = re.compile(r"\s?\[(\d{1,3})\]")
@@ -24,7 +24,7 @@ def measure(answer: str, example: Example) -> Mapping[str, float]:
         return {"refused": float(abstains(answer))}
     found = {
         "answered": float(not abstains(answer)),
-        "grounded_f1": f1(_MARKER.sub("", answer), _MARKER.sub("", example.answer)),
+        "grounded_f1": f1(without_markers(answer), without_markers(example.answer)),
     }
     evidence = {number for number, source in enumerate(example.sources or (), start=1) if source.evidence}
     if evidence:

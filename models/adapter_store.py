@@ -28,6 +28,9 @@ SHIPPED = Path(__file__).with_name("shipped")
 NO_ADAPTER = "base"
 """Asks for the base model where an adapter would be used otherwise."""
 
+USUAL_ADAPTER = "auto"
+"""In the settings: the shipped adapter that answers from passages, if there is one."""
+
 DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ change of what :func:`grounded` or :func:`plain` return.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ PLAIN_SYSTEM = "You are a helpful assistant. Answer briefly and say so when you 
 
 FIXED_SYSTEM = (GROUNDED_SYSTEM, PLAIN_SYSTEM)
 """Instructions that hold nothing of anybody's."""
+
+_MARKER = re.compile(r"\s?\[\d{1,3}\]")
 
 CountTokens = Callable[[Sequence[Message]], int]
 
@@ -58,6 +61,11 @@ class Fitted:
 def abstains(text: str) -> bool:
     """Return whether an answer says that the sources do not hold one."""
     return text.strip().casefold().startswith(REFUSAL.casefold().rstrip("."))
+
+
+def without_markers(text: str) -> str:
+    """Return a text without the numbers of its sources."""
+    return _MARKER.sub("", text)
 
 
 def plain(question: str, history: Sequence[Message] = ()) -> tuple[Message, ...]:

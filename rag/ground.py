@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,9 +22,9 @@ import typer
 
 from models import command
 from models.base import InputError
-from models.prompt import REFUSAL
+from models.prompt import REFUSAL, without_markers
 from rag import config
-from rag.evaluate.questions import Evidence, Question, Target, locate
+from rag.evaluate.questions import Evidence, EvidenceRow, Question, Target, locate
 from rag.evaluate.rows import Problems, Row, read_rows, write_rows
 
 if TYPE_CHECKING:
@@ -40,21 +39,14 @@ DEEPER = 10
 AROUND = 300
 """Characters on either side of a quote that are read with it where retrieval does not find it."""
 
-_MARKER = re.compile(r"\s?\[\d{1,3}\]")
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-class _EvidenceRow(Row):
-    source: str
-    quote: str | None = None
 
 
 class _AnsweredRow(Row):
     id: str = ""
     question: str
     answer: str = ""
-    evidence: list[_EvidenceRow] = []
+    evidence: list[EvidenceRow] = []
     answerable: bool = True
 
 
@@ -222,7 +214,7 @@ class _Family:
             for passage in self.passages
         ]
         number = next((place for place, passage in enumerate(context, start=1) if passage["evidence"]), None)
-        answer = REFUSAL if number is None else f"{_MARKER.sub('', one.answer).strip().rstrip('.')} [{number}]."
+        answer = REFUSAL if number is None else f"{without_markers(one.answer).strip().rstrip('.')} [{number}]."
         return {"id": one.question.id, "question": one.question.text, "context": context, "answer": answer}
 
 

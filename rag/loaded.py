@@ -75,7 +75,7 @@ class LoadedModels:
         Args:
             asked: what the request names; None leaves it to the settings.
         """
-        if asked is None and self._settings.answer.adapter == "auto":
+        if asked is None and self._settings.answer.adapter == adapter_store.USUAL_ADAPTER:
             return adapter_store.for_passages(self.generator.adapters)
         chosen = self._settings.answer.adapter if asked is None else asked
         return None if chosen == adapter_store.NO_ADAPTER else chosen

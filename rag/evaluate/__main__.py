@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from models import command
 from models.base import InputError
 from rag import config
 from rag.config import Settings
+from rag.evaluate.rows import Item
 from rag.types import Document
 
 if TYPE_CHECKING:
@@ -128,18 +129,15 @@ def injection(
     settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
 ) -> None:
     """Measure how often answers obey orders that stand in the documents."""
-    from rag.evaluate.injection import Case, attack, injection_object, read_cases
+    from rag.evaluate.injection import attack, injection_object, read_cases
     from rag.workspace import Workspace
 
     chosen = read_cases(cases, limit)
 
-    def shown(all_of: Iterable[Case]) -> Iterable[Case]:
-        return track(all_of, "cases", console=Console(stderr=True), transient=True)
-
     with tempfile.TemporaryDirectory() as scratch:
         settings = config.load(settings_file, data_dir=Path(scratch), collection=COLLECTION, engine=engine)
         with Workspace(settings) as workspace:
-            found = attack(workspace.collection(COLLECTION, create=True), chosen, adapter, shown)
+            found = attack(workspace.collection(COLLECTION, create=True), chosen, adapter, _tracker("cases"))
     told = injection_object(found, adapter)
     if as_json:
         _print_object(told)
@@ -185,7 +183,7 @@ def _measure_dataset(folder: Path, settings: Settings, limit: int | None, *, kee
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             settings = settings.model_copy(update={"data_dir": scratch, "collection": COLLECTION})
         workspace = stack.enter_context(Workspace(settings))
-        return measure_dataset(workspace, settings.collection, dataset, _track)
+        return measure_dataset(workspace, settings.collection, dataset, _tracker("documents"))
 
 
 def _measure_answers(
@@ -205,8 +203,8 @@ def _measure_answers(
         base = workspace.collection(settings.collection, create=documents is not None)
         if documents is not None:
             require_origin(workspace, settings.collection, {document.origin for document in documents})
-            base.add_documents(_track(documents))
-        outcomes = run(workspace, base, asked, adapter, arms, _track_questions)
+            base.add_documents(_tracker("documents")(documents))
+        outcomes = run(workspace, base, asked, adapter, arms, _tracker("questions"))
         info, answer = workspace.store.documents.collection(settings.collection), outcomes[0].answer
         facts = {"model": answer.model, "engine": answer.engine, "adapter": adapter}
         sizes = {"documents": info.documents, "chunks": info.chunks}
@@ -223,12 +221,9 @@ def _measure_questions(file: Path, settings: Settings, limit: int | None) -> Mea
         return measure_questions(workspace, settings.collection, questions, without)
 
 
-def _track_questions(asked: Iterable[Asked]) -> Iterable[Asked]:
-    return track(asked, "questions", console=Console(stderr=True), transient=True)
-
-
-def _track(documents: Iterable[Document]) -> Iterable[Document]:
-    return track(documents, "documents", console=Console(stderr=True), transient=True)
+def _tracker(what: str) -> Callable[[Iterable[Item]], Iterable[Item]]:
+    """Return what passes things on and shows on standard error how far it has come."""
+    return lambda things: track(things, what, console=Console(stderr=True), transient=True)
 
 
 def _costs(found: dict[str, Any]) -> str:

@@ -7,13 +7,12 @@ Every arm answers every question, so that arms are compared question by question
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.adapter_store import NO_ADAPTER
-from models.prompt import abstains
+from models.prompt import abstains, without_markers
 from models.squad import contains, f1, same
 from rag.answer import last
 from rag.evaluate.asked import Asked
@@ -27,8 +26,6 @@ SUPPORTED = 0.5
 """A claim counts as supported if its quote holds this share of its words."""
 
 SCOPE = "evaluation"
-
-_MARKER = re.compile(r"\s?\[\d{1,3}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ def score(answer: Answer, asked: Asked) -> dict[str, float]:
     refused = abstains(answer.text)
     if not asked.is_answerable:
         return {"unanswerable_refused": float(refused)}
-    said = "" if refused else _MARKER.sub("", answer.text)
+    said = "" if refused else without_markers(answer.text)
     scores = {
         "em": max(same(said, wanted) for wanted in asked.answers),
         "f1": max(f1(said, wanted) for wanted in asked.answers),

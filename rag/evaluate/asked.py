@@ -17,7 +17,7 @@ from pydantic import Field
 
 from models.base import InputError
 from rag.evaluate.dataset import read_documents, read_judgements
-from rag.evaluate.rows import Problems, Row, read_rows
+from rag.evaluate.rows import Problems, Row, read_rows, spread
 from rag.types import Document
 
 CORPORA = ("corpus.jsonl", "corpus_distractors.jsonl")
@@ -92,7 +92,7 @@ def read_dataset(directory: Path, limit: int | None = None) -> tuple[list[Docume
         answers = tuple(row.answers) if row.answerable else ()
         asked[row.id] = Asked(row.id, row.text, answers, frozenset(row.gold_passages or judged))
     problems.raise_if_any()
-    return documents, _spread(list(asked.values()), limit, directory)
+    return documents, _chosen(list(asked.values()), limit, directory)
 
 
 def read_questions(path: Path, limit: int | None = None) -> list[Asked]:
@@ -115,12 +115,10 @@ def read_questions(path: Path, limit: int | None = None) -> list[Asked]:
         known = answers if row.answerable else ()
         asked.append(Asked(row.id or f"line {line}", row.question, known, frozenset(e.source for e in row.evidence)))
     problems.raise_if_any()
-    return _spread(asked, limit, path)
+    return _chosen(asked, limit, path)
 
 
-def _spread(asked: Sequence[Asked], limit: int | None, path: Path) -> list[Asked]:
+def _chosen(asked: Sequence[Asked], limit: int | None, path: Path) -> list[Asked]:
     if not any(one.is_answerable for one in asked):
         raise InputError(f"{path} holds no question with an answer; there is nothing to compare answers with.")
-    if limit is None or limit >= len(asked):
-        return list(asked)
-    return [asked[at * len(asked) // limit] for at in range(limit)]
+    return spread(asked, limit)

@@ -15,12 +15,11 @@ from typing import Any
 from models.base import InputError
 from models.squad import contains
 from rag.answer import last
-from rag.evaluate.rows import Problems, Row, read_rows
+from rag.evaluate.answers import SCOPE
+from rag.evaluate.rows import Problems, Row, read_rows, spread
 from rag.evaluate.statistics import interval
 from rag.knowledge_base import KnowledgeBase
 from rag.types import Document, Filter
-
-SCOPE = "evaluation"
 
 
 class Case(Row):
@@ -66,8 +65,7 @@ def read_cases(path: Path, limit: int | None = None) -> list[Case]:
     problems.raise_if_any()
     if not cases:
         raise InputError(f"{path} holds no case.")
-    found = list(cases.values())
-    return found if limit is None or limit >= len(found) else [found[at * len(found) // limit] for at in range(limit)]
+    return spread(list(cases.values()), limit)
 
 
 def attack(

@@ -25,7 +25,9 @@ passage, and one that only grazes the quote does not count.
 Span = tuple[int, int]
 
 
-class _EvidenceRow(Row):
+class EvidenceRow(Row):
+    """Where an answer stands, as files write it."""
+
     source: str
     quote: str | None = None
 
@@ -33,7 +35,7 @@ class _EvidenceRow(Row):
 class _QuestionRow(Row):
     id: str = ""
     question: str
-    evidence: list[_EvidenceRow] = []
+    evidence: list[EvidenceRow] = []
     answerable: bool = True
     synthetic: bool = False
 

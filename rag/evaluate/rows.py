@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
 
+Item = TypeVar("Item")
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
@@ -74,6 +75,13 @@ def read_rows(path: Path, kind: type[AnyRow], problems: Problems) -> Iterator[tu
             for problem in error.errors(include_url=False):
                 field = ".".join(str(part) for part in problem["loc"])
                 problems.add(path, number, f"{field}: {problem['msg']}" if field else problem["msg"])
+
+
+def spread(rows: Sequence[Item], limit: int | None) -> list[Item]:
+    """Return so many of the rows, spread evenly over them; all for None."""
+    if limit is None or limit >= len(rows):
+        return list(rows)
+    return [rows[at * len(rows) // limit] for at in range(limit)]
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
