@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -56,12 +57,24 @@ def plan_steps(
             longest[row] = most
     stream = np.fromiter(_passes(list(members.values()), seed), np.int64, wanted)
     planned: list[list[int]] = []
-    window = WINDOW_STEPS * batch_size
-    for begin in range(0, wanted, window):
-        rows = sorted(stream[begin : begin + window].tolist(), key=longest.__getitem__)
+    for begin, end in pairwise(_windows(len(lengths), batch_size, wanted)):
+        rows = sorted(stream[begin:end].tolist(), key=longest.__getitem__)
         cut = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
         planned += [cut[at] for at in np.random.default_rng([seed, begin]).permutation(len(cut))]
     return planned
+
+
+def _windows(rows: int, batch_size: int, wanted: int) -> list[int]:
+    """
+    Return where windows begin and end in the stream of ``wanted`` rows.
+
+    A step whose rows come from two passes is a window of its own, so that no other step reads a row twice.
+    """
+    edges = {0, wanted}
+    for begin in range(0, wanted, rows):
+        first, last = -(-begin // batch_size) * batch_size, (begin + rows) // batch_size * batch_size
+        edges |= {*range(first, last, WINDOW_STEPS * batch_size), last}
+    return sorted(edge for edge in edges if edge <= wanted)
 
 
 def _passes(families: Sequence[Sequence[int]], seed: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """
 ``python -m scripts.shipped.grounded --directory DIR``: the training rows of the adapter that answers from passages.
 
-Its passages are what our own retrieval finds among all of them. Training is then
+Its passages are what our own retrieval finds among all of them, and in our own documentation. Training is then
 
     python -m finetune.train --config DIR/run.yaml
 
@@ -24,6 +24,7 @@ from models.prompt import REFUSAL
 from rag import config
 from rag.evaluate.rows import write_rows
 from rag.ground import Recipe, ground, read_answered
+from rag.types import Document
 from scripts.bench.datasets import data_dir
 from scripts.shipped.orders import plant
 from scripts.shipped.questions import Part, passages, split
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from rag.knowledge_base import KnowledgeBase
 
 RECIPE = Path(__file__).with_name("grounded.yaml")
+OWN = Path(__file__).with_name("own.jsonl")
+DOCS = Path(__file__).parents[2] / "docs"
 SHOWN = (2, 3)
 """Passages of an example; half of the families get as many as answering gives by default, half one less."""
 
@@ -56,7 +59,10 @@ def main(
     told = {}
     with Workspace(config.load(data_dir=directory / "store", environment={})) as workspace:
         for name, part in zip(("train", "dev"), parts, strict=True):
-            rows = plant(_grounded(workspace.collection(name, create=True), part, directory, seed), WITH_ORDERS, seed)
+            rows = _grounded(workspace.collection(name, create=True), part, directory, seed)
+            if name == "train":
+                rows += _about_us(workspace.collection("docs", create=True), seed)
+            rows = plant(rows, WITH_ORDERS, seed)
             write_rows(directory / f"{name}.jsonl", rows)
             told[name] = Counter(row["answer"] == REFUSAL for row in rows)
     shutil.copyfile(RECIPE, directory / "run.yaml")
@@ -76,6 +82,12 @@ def _grounded(base: KnowledgeBase, part: Part, directory: Path, seed: int) -> li
         recipe = Recipe(passages_shown, WITH_EVIDENCE, FAMILY, SHUFFLED, seed)
         rows += ground(base, read_answered(path), recipe)
     return rows
+
+
+def _about_us(base: KnowledgeBase, seed: int) -> list[dict[str, Any]]:
+    """Return examples about our own documentation: settings, commands and tables, as an encyclopaedia has none."""
+    base.add_documents([Document(path.name, path.read_text("utf-8"), path.stem) for path in sorted(DOCS.glob("*.md"))])
+    return ground(base, read_answered(OWN), Recipe(SHOWN[-1], WITH_EVIDENCE, FAMILY, SHUFFLED, seed))
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ def test_about_names_what_there_is(shared_live: Live) -> None:
         "engine": "script",
         "embedder": "hash",
         "adapters": ["house-style"],
+        "adapter_for_passages": None,
         "collection": "handbook",
         "max_upload_mb": 100,
         "collections": [{"name": "handbook", "documents": 2, "chunks": 2, "embedder": "hash", "settings": {}}],

@@ -34,6 +34,12 @@ def test_steps_are_counted_and_filled_over_passes() -> None:
     assert min(Counter(row for step in steps for row in step).values()) == 4
 
 
+def test_only_a_step_between_two_passes_can_read_a_row_twice() -> None:
+    steps = plan_steps([5] * 90, 8, epochs=4)
+    assert sum(len(set(step)) < len(step) for step in steps) <= 3
+    assert all(len(set(step)) == 8 for step in plan_steps([5] * 80, 8, epochs=4))
+
+
 def test_rows_of_a_step_have_like_lengths_and_another_seed_another_order() -> None:
     lengths = np.random.default_rng(0).integers(10, 400, 2000).tolist()
     steps = plan_steps(lengths, 16, epochs=1, seed=0)

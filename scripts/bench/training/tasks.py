@@ -53,7 +53,7 @@ def geography(directory: Directory, resume: Resume = False) -> None:
     gate = {"score": "sql", "database": str(database), "rows": 200, "max_tokens": 200, "max_forgetting": 1}
     settings = {
         "name": "geography",
-        "epochs": 3,
+        "epochs": 2,
         "batch_size": 8,
         "learning_rate": 1.5e-3,
         "packing": True,
