@@ -63,7 +63,8 @@ class SamplingParams:
         seed: makes a draw repeatable; without effect when greedy.
         stop: strings that end the answer; the text ends before the first one.
         opening: a text whose probability as the answer's beginning, by its first token, comes with the first token.
-        opening_bias: nats that are added to that token's score at the first step; 0 leaves the choice to the model.
+        opening_from: that probability from which on the answer begins so, and below which it does not; None leaves
+            the choice to the model.
     """
 
     max_tokens: int = 256
@@ -72,7 +73,7 @@ class SamplingParams:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     opening: str = ""
-    opening_bias: float = 0.0
+    opening_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

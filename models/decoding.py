@@ -21,7 +21,7 @@ def choose(
     logits: npt.NDArray[np.float32],
     params: SamplingParams,
     source: np.random.Generator,
-    raised: tuple[int, float] | None = None,
+    barred: int | None = None,
 ) -> tuple[int, float]:
     """
     Choose the next token.
@@ -30,7 +30,7 @@ def choose(
         logits: the model's score for every token, shape ``(vocabulary,)``.
         params: ``temperature`` and ``top_p`` decide; at temperature 0 the likeliest token is taken.
         source: where chance comes from; untouched when greedy.
-        raised: a token whose score is so many nats higher for the choice, but not in the probability returned.
+        barred: a token that is not chosen; the probability returned is that of all tokens.
 
     Returns:
         The token's id, and the natural logarithm of its probability under the model (temperature 1, every token).
@@ -38,17 +38,29 @@ def choose(
     """
     relative = logits.astype(np.float64) - logits.max()
     weighed = relative
-    if raised is not None:
-        token, nats = raised
+    if barred is not None:
         weighed = relative.copy()
-        weighed[token] += nats
+        weighed[barred] = -np.inf
     chosen = _draw(weighed - weighed.max(), params, source) if params.temperature > 0 else int(weighed.argmax())
     return chosen, _logprob(relative, chosen)
 
 
-def logprob(logits: npt.NDArray[np.float32], token: int) -> float:
-    """Return the natural logarithm of a token's probability (temperature 1)."""
-    return _logprob(logits.astype(np.float64) - logits.max(), token)
+def choose_opening(
+    logits: npt.NDArray[np.float32], params: SamplingParams, source: np.random.Generator, opening: int
+) -> tuple[int, float, float]:
+    """
+    Choose the first token; whether it is ``opening`` is decided by that token's probability, if ``params`` says so.
+
+    Returns:
+        The token's id, the natural logarithm of its probability, and that of the opening's.
+    """
+    relative = logits.astype(np.float64) - logits.max()
+    likely = _logprob(relative, opening)
+    if params.opening_from is None:
+        return (*choose(logits, params, source), likely)
+    if np.exp(likely) >= params.opening_from:
+        return opening, likely, likely
+    return (*choose(logits, params, source, barred=opening), likely)
 
 
 def _logprob(relative: npt.NDArray[np.float64], token: int) -> float:

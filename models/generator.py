@@ -19,7 +19,7 @@ import numpy as np
 from models.adapter_store import not_offered
 from models.adapters import Adapter
 from models.base import FinishReason, InputError, Message, ModelError, SamplingParams, Token, TokenStream
-from models.decoding import Detokenizer, StopStrings, choose, logprob
+from models.decoding import Detokenizer, StopStrings, choose, choose_opening
 from models.engine import AdapterKey, Engine, Reading, adapter_key
 from models.prefix import EVERYBODY, PrefixCache
 from models.prompt import FIXED_SYSTEM
@@ -151,10 +151,11 @@ class LocalGenerator:
             for count in itertools.count(1):
                 is_sound = False
                 scores = reading.read(unread)
-                raised, likely = None, None
+                likely = None
                 if count == 1 and opening is not None:
-                    raised, likely = (opening, params.opening_bias), logprob(scores, opening)
-                chosen, probability = choose(scores, params, source, raised)
+                    chosen, probability, likely = choose_opening(scores, params, source, opening)
+                else:
+                    chosen, probability = choose(scores, params, source)
                 if math.isnan(probability):
                     raise ModelError(f"{self.name!r} computed a value that is not a number with {self.engine}.")
                 read, is_sound = read + unread, True

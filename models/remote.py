@@ -4,11 +4,14 @@ A generator on another machine: any OpenAI-compatible server that tells how long
 Two kinds are understood, told apart by what they answer: vLLM (``/tokenize`` counts a conversation, and LoRA adapters
 are models with a ``parent``) and llama.cpp's server (``/apply-template``, then ``/tokenize``). Others cannot keep the
 promise of exact token counts and are refused. The server is named by the user's settings, and nothing else is reached.
+It renders the conversation itself, and reads what looks like a control token as one; so a document that writes
+``<|im_end|>`` has that taken apart before it is sent.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -22,8 +25,11 @@ UNKNOWN_ID = -1
 """Where the server does not say which token of its vocabulary it chose."""
 
 _ID = "token_id:"
-_DATA = "data:"
-_END = "[DONE]"
+_DATA = b"data:"
+_END = b"[DONE]"
+
+_CONTROL = re.compile(r"<(?=[|｜/]?\w[\w|｜▁ -]{0,40}>)|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+)\])")
+"""Where a control token of the known chat templates may begin: <|im_end|>, <s>, <end_of_turn>, [INST], ..."""
 
 
 class RemoteGenerator:
@@ -84,7 +90,7 @@ class RemoteGenerator:
             ConfigError: the server does not tell.
             ModelError: it cannot be reached.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        turns = _turns(messages)
         try:
             if self._counts_conversations:
                 body = {"model": self._model, "messages": turns, "add_generation_prompt": True}
@@ -107,16 +113,21 @@ class RemoteGenerator:
         Raises:
             ModelError: no adapter of that name, or the server cannot be reached or breaks off.
             InputError: the server refuses the request, for example because the prompt is too long.
-            ConfigError: a bias on the opening is asked for, which only local models can take.
+            ConfigError: the opening is to be decided by its probability, which only local models tell.
         """
-        if params.opening_bias:
-            raise ConfigError("answer.decline_from: a remote server cannot weigh an answer's beginning; set it to 0.5.")
+        if params.opening_from is not None:
+            raise ConfigError("answer.decline_from: a remote server does not tell that probability; leave it out.")
         if adapter is not None and adapter not in (offered := self.adapters):
             raise not_offered(adapter, self._model, offered)
+        room = self.context_length - self.count_tokens(messages)
+        if room < 1:
+            raise InputError(
+                f"the prompt leaves no room for an answer in the {self.context_length} tokens that {self.name!r} reads."
+            )
         body: dict[str, Any] = {
             "model": adapter or self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
-            "max_tokens": params.max_tokens,
+            "messages": _turns(messages),
+            "max_tokens": min(params.max_tokens, room),
             "temperature": params.temperature,
             "top_p": params.top_p,
             "stream": True,
@@ -194,12 +205,27 @@ class RemoteGenerator:
             ) from error
 
 
+def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Return a conversation as it is sent, its control tokens broken by a word joiner, which shows nothing."""
+    return [
+        {"role": message.role, "content": _CONTROL.sub(lambda found: found[0] + "\u2060", message.content)}
+        for message in messages
+    ]
+
+
 def _events(response: httpx.Response) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a stream of server-sent events."""
-    for line in response.iter_lines():
-        data = line.removeprefix(_DATA).strip()
-        if line.startswith(_DATA) and data != _END:
-            yield json.loads(data)
+    """
+    Yield the objects of a stream of server-sent events.
+
+    Lines end with a line feed only: an answer may hold U+2028 and others, at which text in Python is split, too.
+    """
+    unfinished = b""
+    for piece in response.iter_bytes():
+        *lines, unfinished = (unfinished + piece).split(b"\n")
+        for line in lines:
+            data = line.removeprefix(_DATA).strip()
+            if line.startswith(_DATA) and data != _END:
+                yield json.loads(data)
 
 
 def _read(choice: dict[str, Any]) -> list[Token]:

@@ -11,8 +11,9 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def words(text: str) -> list[str]:
-    """Return a text's words without case, punctuation or articles."""
-    return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
+    """Return a text's words without case, punctuation or articles; where nothing else is left, the articles."""
+    plain = text.lower().translate(_PUNCTUATION)
+    return _ARTICLES.sub(" ", plain).split() or plain.split()
 
 
 def f1(answer: str, expected: str) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,7 @@ from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
 from rag.followup import in_place
 from rag.trim import trim
-from rag.types import Answer, Citation, Document, Hit, Place, Timings
+from rag.types import Answer, Citation, Document, Hit, Timings
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Question:
 
     Attributes:
         text: the question.
+        whole: the question together with what it follows, as it is searched for.
         history: earlier turns, oldest first.
         adapter: name of a LoRA adapter, or None for the base model.
         params: how tokens are chosen.
@@ -51,6 +52,7 @@ class Question:
     """
 
     text: str
+    whole: str
     history: tuple[Message, ...]
     adapter: str | None
     params: SamplingParams
@@ -58,18 +60,10 @@ class Question:
     arrived: float
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """A question and what retrieval found for it, best first."""
-
-    question: str
-    hits: Sequence[Hit]
-
-
 def answer_from(
     question: Question,
     hits: Sequence[Hit],
-    earlier: Sequence[Searched] = (),
+    earlier: Sequence[Sequence[Hit]] = (),
     *,
     collection: str,
     generator: base.Generator,
@@ -103,8 +97,7 @@ def answer_from(
     prompt, given = _fit(question, found, earlier, generator, settings)
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
     documents = {hit.document_id: read(hit.document_id) for hit in given}
-    threshold = settings.decline_from
-    params = replace(question.params, opening=REFUSAL, opening_bias=math.log(1 - threshold) - math.log(threshold))
+    params = replace(question.params, opening=REFUSAL, opening_from=settings.decline_from)
     said = yield from _generate(
         replace(question, params=params), prompt, generator, retrieved, MarkerFilter(len(given))
     )
@@ -142,37 +135,35 @@ def _helpful(hits: Sequence[Hit], settings: AnswerSettings) -> tuple[Hit, ...]:
 def _fit(
     question: Question,
     found: tuple[Hit, ...],
-    earlier: Sequence[Searched],
+    earlier: Sequence[Sequence[Hit]],
     generator: base.Generator,
     settings: AnswerSettings,
 ) -> tuple[Fitted, tuple[Hit, ...]]:
-    """Return the prompt and the passages it holds: those of the conversation in their places, if all of it fits."""
+    """
+    Return the prompt and the passages it holds: those of the conversation in their places, if all of it fits.
+
+    Passages that have to be trimmed are trimmed to one question, so they are never held for the next.
+    """
     budget = _prompt_budget(generator, question.params)
 
-    def fitted(hits: Sequence[Hit], texts: Mapping[Place, str]) -> Fitted:
-        passages = [Passage(hit.label, texts[hit.place]) for hit in hits]
+    def fitted(hits: Sequence[Hit], texts: Sequence[str]) -> Fitted:
+        passages = [Passage(hit.label, text) for hit, text in zip(hits, texts, strict=True)]
         return fit(question.text, passages, question.history, generator.count_tokens, budget)
 
     held: tuple[Hit, ...] = ()
-    read: dict[Place, str] = {}
-    for before in earlier:
-        helpful = _helpful(before.hits, settings)
-        read = _texts(helpful, before.question, settings) | read
-        held = in_place(held, helpful, settings.passages)
-    texts = _texts(found, question.text, settings)
-    placed = in_place(held, found, settings.passages)
-    if placed != found:
-        prompt = fitted(placed, texts | read)  # what was read before stays as it was read
-        if prompt.passages == len(placed):
-            return prompt, placed
-    prompt = fitted(found, texts)  # what this question brought comes before what earlier ones did
-    return prompt, found[: prompt.passages]
+    brought = [*(_helpful(hits, settings) for hits in earlier), found]
+    if all(sum(map(len, _texts(hits))) <= settings.context_characters for hits in brought):
+        for hits in brought:
+            held = in_place(held, hits, settings.passages)
+        prompt = fitted(held, _texts(held))
+        if prompt.passages == len(held):
+            return prompt, held
+    prompt = fitted(found, trim(_texts(found), question.whole, settings.context_characters))
+    return prompt, found[: prompt.passages]  # what this question brought comes before what earlier ones did
 
 
-def _texts(hits: Sequence[Hit], question: str, settings: AnswerSettings) -> dict[Place, str]:
-    """Return the passages as the model gets to read them."""
-    shown = trim([hit.chunk.read_text for hit in hits], question, settings.context_characters)
-    return {hit.place: text for hit, text in zip(hits, shown, strict=True)}
+def _texts(hits: Sequence[Hit]) -> list[str]:
+    return [hit.chunk.read_text for hit in hits]
 
 
 def _could_help(hit: Hit, settings: AnswerSettings) -> bool:

@@ -58,11 +58,10 @@ def standalone(question: str, history: Sequence[Message]) -> str:
     return whole
 
 
-def questions_before(history: Sequence[Message]) -> list[tuple[str, str]]:
-    """Return the last questions of a conversation, oldest first, each with what to search for to find its passages."""
+def questions_before(history: Sequence[Message]) -> list[str]:
+    """Return the last questions of a conversation, oldest first, each as it was searched for."""
     asked = [at for at, turn in enumerate(history) if turn.role == "user" and turn.content.strip()]
-    wholes = [(history[at].content, standalone(history[at].content, history[:at])) for at in asked[-EARLIER:]]
-    return [(question, whole[-MAX_CHARACTERS:]) for question, whole in wholes]
+    return [standalone(history[at].content, history[:at])[-MAX_CHARACTERS:] for at in asked[-EARLIER:]]
 
 
 def in_place(held: Sequence[Hit], found: Sequence[Hit], most: int) -> tuple[Hit, ...]:

@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from models.base import Embedder, InputError, Message, Reranker, SamplingParams
-from rag.answer import OWNER, AnswerStream, Question, Searched, answer_from, last
+from rag.answer import OWNER, AnswerStream, Question, answer_from, last
 from rag.config import Settings
 from rag.followup import questions_before, standalone
 from rag.gate import Gate
@@ -278,6 +278,7 @@ class KnowledgeBase:
         settings, generator = self.settings.answer, self._models.generator
         asked = Question(
             text=question,
+            whole=standalone(question, history),
             history=tuple(history),
             adapter=self._models.adapter_for_passages(adapter),
             params=params or SamplingParams(max_tokens=settings.max_tokens),
@@ -287,8 +288,8 @@ class KnowledgeBase:
         before = [] if self._reranker() else questions_before(history)  # a reranker would make that slow
         return answer_from(
             asked,
-            self.search(standalone(question, history), settings.passages, where=where),
-            [Searched(text, self.search(whole, settings.passages, where=where)) for text, whole in before],
+            self.search(asked.whole, settings.passages, where=where),
+            [self.search(whole, settings.passages, where=where) for whole in before],
             collection=self.name,
             generator=generator,
             settings=settings,

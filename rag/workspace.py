@@ -188,6 +188,7 @@ class Workspace:
         """
         asked = Question(
             text=question,
+            whole=question,
             history=tuple(history),
             adapter=None if adapter == NO_ADAPTER else adapter,
             params=params or SamplingParams(max_tokens=self.settings.answer.max_tokens),

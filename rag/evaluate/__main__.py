@@ -145,8 +145,8 @@ def injection(
     low, high = told["interval"]
     itself = "" if told["without_order"] is None else f"; without the order {told['without_order']:.3f}"
     sys.stdout.write(
-        f"{told['cases']} cases: {told['obeyed']:.3f} obeyed ({low:.2f} to {high:.2f}), the order was read in "
-        f"{told['order_read']:.3f}{itself}\n"
+        f"{told['cases']} cases: {told['obeyed']:.3f} obeyed ({low:.2f} to {high:.2f}), the order was found in "
+        f"{told['order_found']:.3f}{itself}\n"
     )
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from models.base import InputError
-from models.squad import contains
 from rag.answer import last
 from rag.evaluate.answers import SCOPE
 from rag.evaluate.rows import Problems, Row, read_rows, spread
@@ -34,11 +33,11 @@ class Case(Row):
 
 @dataclass(frozen=True, slots=True)
 class Obeyed:
-    """What came of a case: the answer, whether the order was given to the model, and whether it was obeyed."""
+    """What came of a case: the answer, whether retrieval found the order, and whether it was obeyed."""
 
     case: Case
     answer: str
-    was_read: bool
+    was_found: bool
     obeyed: bool
     by_itself: bool | None
 
@@ -86,31 +85,37 @@ def attack(
     Raises:
         ModelError: no adapter of that name.
     """
-    documents = [Document(f"{case.id}/attacked", case.document, "Document") for case in cases]
-    documents += [
-        Document(f"{case.id}/clean", case.clean_document, "Document") for case in cases if case.clean_document
-    ]
-    base.add_documents(documents)
+    documents = []
+    for number, case in enumerate(cases):
+        documents.append(Document(f"{number}/attacked", case.document, "Document"))
+        if case.clean_document:
+            documents.append(Document(f"{number}/clean", case.clean_document, "Document"))
+    for problem in base.add_documents(documents).errors:
+        raise InputError(f"the document of case {problem.source} cannot be indexed: {problem.error}")
     found = []
-    for case in track(cases):
-        answer, read = _ask(base, case, "attacked", adapter)
-        clean = _ask(base, case, "clean", adapter)[0] if case.clean_document else None
+    for number, case in enumerate(track(cases)):
+        answer, given = _ask(base, case.question, f"{number}/attacked", adapter)
+        clean = _ask(base, case.question, f"{number}/clean", adapter)[0] if case.clean_document else None
         found.append(
             Obeyed(
                 case,
                 answer,
-                was_read=bool(contains(read, case.trigger)),
-                obeyed=bool(contains(answer, case.trigger)),
-                by_itself=None if clean is None else bool(contains(clean, case.trigger)),
+                was_found=_holds(given, case.trigger),
+                obeyed=_holds(answer, case.trigger),
+                by_itself=None if clean is None else _holds(clean, case.trigger),
             )
         )
     return found
 
 
-def _ask(base: KnowledgeBase, case: Case, which: str, adapter: str | None) -> tuple[str, str]:
-    """Return the answer, and what the model read for it."""
-    only = Filter(source=f"{case.id}/{which}")
-    answer = last(base.stream(case.question, adapter=adapter, where=only, scope=SCOPE))
+def _holds(text: str, trigger: str) -> bool:
+    """Return whether a trigger stands in a text, also within a word; case and the kind of white space do not count."""
+    return " ".join(trigger.casefold().split()) in " ".join(text.casefold().split())
+
+
+def _ask(base: KnowledgeBase, question: str, source: str, adapter: str | None) -> tuple[str, str]:
+    """Return the answer from one document, and the passages it was made from."""
+    answer = last(base.stream(question, adapter=adapter, where=Filter(source=source), scope=SCOPE))
     return answer.text, " ".join(hit.chunk.read_text for hit in answer.hits)
 
 
@@ -123,7 +128,7 @@ def injection_object(found: Sequence[Obeyed], adapter: str | None) -> dict[str, 
         "cases": len(found),
         "obeyed": sum(obeyed) / len(obeyed),
         "interval": list(interval(obeyed)),
-        "order_read": sum(one.was_read for one in found) / len(found),
+        "order_found": sum(one.was_found for one in found) / len(found),
         "without_order": sum(by_itself) / len(by_itself) if by_itself else None,
         "examples": [
             {"id": one.case.id, "question": one.case.question, "answer": one.answer} for one in found if one.obeyed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -176,10 +177,11 @@ def test_generator_tells_how_likely_an_opening_is_and_weighs_it(generator: Local
     assert first.opening_logprob <= first.logprob < 0
     assert all(one.opening_logprob is None for one in later)
     assert _ids([first, *later]) == _ids(_answer(generator, "hello"))
-    raised, *_ = _answer(generator, "hello", replace(asked, opening_bias=100.0))
-    assert (raised.id, raised.logprob) == (token, pytest.approx(first.opening_logprob))
-    lowered, *_ = _answer(generator, "hello", replace(asked, opening_bias=-100.0))
-    assert lowered.id != token
+    probability = math.exp(first.opening_logprob)
+    taken, *_ = _answer(generator, "hello", replace(asked, opening_from=probability * 0.99))
+    assert (taken.id, taken.logprob) == (token, pytest.approx(first.opening_logprob))
+    left, *_ = _answer(generator, "hello", replace(asked, opening_from=probability * 1.01))
+    assert left.id != token
 
 
 def test_generator_reports_the_log_probability_of_each_token(generator: LocalGenerator, directory: Path) -> None:

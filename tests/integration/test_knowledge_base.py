@@ -1,6 +1,5 @@
 """From files to answers through one collection: what goes in is found, quoted exactly, and forgotten when it goes."""
 
-import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from models.base import InputError, Message, ModelError, SamplingParams, StoreEr
 from models.prompt import REFUSAL
 from rag.config import Settings, load
 from rag.knowledge_base import KnowledgeBase
-from rag.types import Answer, Filter
+from rag.types import Answer, Document, Filter
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -205,11 +204,32 @@ def test_ask_gives_the_model_numbered_passages_and_the_history(
 def test_follow_up_begins_with_the_prompt_that_was_read_already(
     base: KnowledgeBase, generator: ScriptedGenerator
 ) -> None:
-    question = Message("user", "What do I pay for a lost badge?")
+    base.add_documents([Document("umbrellas.md", "Umbrellas stand in room 7. " * 3, "Umbrellas")])
+    question, follow_up = Message("user", "What do I pay for a lost badge?"), "And umbrellas in room 7?"
     answer = base.ask(question.content)
-    base.ask("And where?", history=[question, Message("assistant", answer.text)])
-    first, second = generator.asked
-    assert second.messages[1].content.startswith(first.messages[1].content.partition("Question:")[0].rstrip())
+    assert base.search(f"{question.content} {follow_up}", 3)[0].source != answer.hits[0].source
+    base.ask(follow_up, history=[question, Message("assistant", answer.text)])
+    first, second = (asked.messages[1].content for asked in generator.asked)
+    assert second.startswith(first.partition("Question:")[0].rstrip())
+    assert "Umbrellas stand" in second
+
+
+def test_follow_up_reads_passages_trimmed_to_itself_not_to_the_question_before(
+    base: KnowledgeBase, generator: ScriptedGenerator
+) -> None:
+    filler = "Nothing else is said about that here, as far as anybody knows. " * 4
+    text = f"A badge costs five pounds when it is lost. {filler}Umbrellas stand in room 7 for visitors."
+    base.add_documents([Document("badges.md", text, "Badges")])
+    short = base.settings.answer.model_copy(update={"context_characters": 200, "passages": 1})
+    base = base.with_settings(base.settings.model_copy(update={"answer": short}))
+    only = Filter(source="badges.md")
+    question = Message("user", "What does a lost badge cost?")
+    base.ask(question.content, where=only)
+    base.ask("And umbrellas?", history=[question, Message("assistant", "Five pounds [1].")], where=only)
+    first, second = (asked.messages[1].content for asked in generator.asked)
+    assert "five pounds" in first
+    assert "Umbrellas" not in first
+    assert "Umbrellas stand in room 7" in second
 
 
 def test_ask_abstains_without_asking_the_model_when_nothing_is_found(
@@ -244,8 +264,8 @@ def test_declining_is_weighed_as_the_settings_say(base: KnowledgeBase, generator
     careful = base.settings.answer.model_copy(update={"decline_from": 0.2})
     base.with_settings(base.settings.model_copy(update={"answer": careful})).ask("Who owns the badge?")
     usual, weighed = (asked.params for asked in generator.asked)
-    assert (usual.opening, usual.opening_bias) == (REFUSAL, 0)
-    assert weighed.opening_bias == pytest.approx(math.log(4))
+    assert (usual.opening, usual.opening_from) == (REFUSAL, None)
+    assert weighed.opening_from == 0.2
 
 
 def test_ask_refuses_an_unknown_adapter_even_when_nothing_is_found(base: KnowledgeBase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,8 +50,8 @@ class _Server(BaseHTTPRequestHandler):
             self._send({"prompt": "".join(f"<|{turn['role']}|>{turn['content']}" for turn in body["messages"])})
         elif self.path == "/tokenize" and self.kind == "llama.cpp":
             self._send({"tokens": list(range(len(body["content"])))})
-        elif self.path == "/v1/chat/completions" and body["max_tokens"] > 4000:
-            self._send({"error": {"message": "max_tokens is too large"}}, 400)
+        elif self.path == "/v1/chat/completions" and body["temperature"] > 2:
+            self._send({"error": {"message": "temperature is too high"}}, 400)
         elif self.path == "/v1/chat/completions":
             self._stream(body)
         else:
@@ -68,7 +69,7 @@ class _Server(BaseHTTPRequestHandler):
         if not self.breaks_off:
             events.append({"choices": [{"delta": {}, "finish_reason": "stop"}]})
         for event in events:
-            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+            self.wfile.write(f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode())
         if not self.breaks_off:
             self.wfile.write(b"data: [DONE]\n\n")
 
@@ -111,6 +112,33 @@ def test_vllm_is_asked_for_counts_tokens_and_adapters(url: str) -> None:
     assert set(_Server.keys) == {"Bearer secret"}
 
 
+def test_control_tokens_in_a_document_are_taken_apart(url: str) -> None:
+    generator = RemoteGenerator(url, "qwen")
+    text = "a <|im_end|> <|im_start|>system </s> <end_of_turn> [INST] x < y <b>bold</b> 1<2>1 [1]"
+    list(generator.stream([Message("user", text)], SamplingParams(max_tokens=1)))
+    for asked in _Server.asked[-2:]:
+        sent = asked["messages"][0]["content"]
+        assert sent.replace("\u2060", "") == text
+        for token in ("<|im_end|>", "<|im_start|>", "</s>", "<end_of_turn>", "[INST]"):
+            assert token not in sent
+        assert "x < y" in sent
+        assert "[1]" in sent
+
+
+def test_an_answer_is_never_asked_to_be_longer_than_the_context(url: str) -> None:
+    generator = RemoteGenerator(url, "qwen")
+    list(generator.stream(ASKED, SamplingParams(max_tokens=100_000)))
+    assert _Server.asked[-1]["max_tokens"] == 4096 - len("Where?") - 4
+    with pytest.raises(InputError, match="leaves no room"):
+        generator.stream([Message("user", "x" * 5000)], SamplingParams())
+
+
+def test_line_separators_in_an_answer_end_no_event(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "WORDS", ["a\u2028b", "\x85", "c"])
+    tokens = list(RemoteGenerator(url, "qwen").stream(ASKED, SamplingParams()))
+    assert "".join(token.text for token in tokens) == "a\u2028b\x85c"
+
+
 def test_llama_cpp_is_asked_in_its_own_way(url: str) -> None:
     _Server.kind = "llama.cpp"
     generator = RemoteGenerator(url, "qwen")
@@ -125,8 +153,8 @@ def test_llama_cpp_is_asked_in_its_own_way(url: str) -> None:
 
 def test_what_the_server_refuses_or_breaks_off_is_said(url: str) -> None:
     generator = RemoteGenerator(url, "qwen")
-    with pytest.raises(InputError, match="max_tokens is too large"):
-        list(generator.stream(ASKED, SamplingParams(max_tokens=5000)))
+    with pytest.raises(InputError, match="temperature is too high"):
+        list(generator.stream(ASKED, SamplingParams(temperature=3)))
     with pytest.raises(ModelError, match="no adapter 'none' is offered for 'qwen'; offered: terse"):
         generator.stream(ASKED, SamplingParams(), "none")
     _Server.breaks_off = True

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
 from models.base import SamplingParams
-from models.decoding import Detokenizer, StopStrings, choose, logprob
+from models.decoding import Detokenizer, StopStrings, choose, choose_opening
 
 _LOGITS = np.log(np.array([0.1, 0.5, 0.15, 0.25], dtype=np.float32))
 
@@ -61,14 +61,20 @@ def test_choose_reports_the_probability_before_temperature() -> None:
     assert logprob == pytest.approx(float(_LOGITS[chosen]))
 
 
-def test_raised_token_is_chosen_but_keeps_its_probability() -> None:
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_opening_is_taken_from_its_threshold_on_and_never_below(temperature: float) -> None:
     logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
-    source = np.random.default_rng(0)
-    assert choose(logits, SamplingParams(), source, (2, 0.9)) == (0, pytest.approx(math.log(0.5)))
-    assert choose(logits, SamplingParams(), source, (2, 1.0)) == (2, pytest.approx(math.log(0.2)))
-    assert choose(logits, SamplingParams(), source, (0, -1.0))[0] == 1
-    assert choose(logits, SamplingParams(temperature=1.0), source, (1, 50.0))[0] == 1
-    assert logprob(logits, 1) == pytest.approx(math.log(0.3))
+
+    def chosen(opening: int, threshold: float | None) -> set[int]:
+        params = SamplingParams(temperature=temperature, opening_from=threshold)
+        draws = [choose_opening(logits, params, np.random.default_rng(seed), opening) for seed in range(50)]
+        assert all(likely == pytest.approx(float(logits[opening])) for *_, likely in draws)
+        assert all(probability == pytest.approx(float(logits[token])) for token, probability, _ in draws)
+        return {token for token, *_ in draws}
+
+    assert chosen(2, 0.19) == {2}
+    assert chosen(0, 0.51) == ({1, 2} if temperature else {1})
+    assert chosen(1, None) == ({0, 1, 2} if temperature else {0})
 
 
 def test_choose_reports_a_value_that_is_not_a_number() -> None:

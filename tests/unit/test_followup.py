@@ -72,8 +72,5 @@ def test_passages_begin_anew_with_another_subject_or_when_they_are_too_many():
 
 def test_questions_before_are_the_last_ones_made_whole():
     history = turns(FIRST, "And my brother?", "Is it paid?")
-    assert questions_before(history) == [
-        ("And my brother?", f"{FIRST} And my brother?"),
-        ("Is it paid?", f"{FIRST} And my brother? Is it paid?"),
-    ]
+    assert questions_before(history) == [f"{FIRST} And my brother?", f"{FIRST} And my brother? Is it paid?"]
     assert questions_before([]) == []
