@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import warnings
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import str_to_bool
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, TrainerState, TrainingArguments
@@ -23,7 +25,7 @@ from finetune.batch import Batch, batches, rows_at_once
 from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
 from finetune.config import TrainConfig
 from finetune.encode import Row
-from finetune.packing import TOKENS, families, packs
+from finetune.packing import TOKENS, families, packs, require_packable
 from finetune.schedule import plan_steps
 from finetune.trainer import LoraTrainer
 from models.adapters import CONFIG, WEIGHTS
@@ -176,7 +178,10 @@ def fit(
     device = device_of(config)
     steps = planned(config, rows)
     args = arguments(config, len(steps), device, directory / "checkpoints")
+    _require_equal_work(config, args.world_size)
     network = lora_network(config, model, args.device)
+    if config.packing:
+        require_packable(network)
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
     progress = ShowProgress(step_tokens)
     signals, best = StopOnSignal(), directory / "best"
@@ -191,7 +196,6 @@ def fit(
         anchor=anchor_of(config, network, tokenizer, step_tokens, args.device),
         callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
     )
-    _require_equal_work(trainer, config)
     if resume and KeepBest.had_enough(resume):
         trainer.state = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
     else:
@@ -242,16 +246,15 @@ def arguments(config: TrainConfig, steps: int, device: torch.device, directory: 
     return args
 
 
-def _require_equal_work(trainer: LoraTrainer, config: TrainConfig) -> None:
+def _require_equal_work(config: TrainConfig, processes: int) -> None:
     """Where weights are spread over processes, each must make as many forward passes as the others."""
-    processes = trainer.args.world_size
     if config.batch_size < processes:
         raise ConfigError(f"batch_size: {config.batch_size} examples cannot be shared by {processes} processes.")
-    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-    if sharded and (config.packing or config.early_stopping or config.batch_size % processes):
+    sharded = any(str_to_bool(os.environ.get(f"ACCELERATE_USE_{kind}", "false")) for kind in ("FSDP", "DEEPSPEED"))
+    if sharded and (config.packing or config.early_stopping or config.kl_weight or config.batch_size % processes):
         raise ConfigError(
-            f"batch_size: with FSDP or DeepSpeed, {config.batch_size} must be a multiple of {processes} processes, and "
-            "packing and early_stopping must be off."
+            f"batch_size: with FSDP or DeepSpeed, {config.batch_size} must be a multiple of {processes} processes, "
+            "packing and early_stopping must be off, and kl_weight 0."
         )
 
 

@@ -14,9 +14,12 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
+from peft import PeftModel
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from finetune.batch import Batch, labelled
 from finetune.encode import Row
+from models.base import ConfigError
 
 TOKENS = 512
 """
@@ -31,6 +34,21 @@ def families(rows: Sequence[Row]) -> list[Hashable]:
         tuple(source.passage for source in row.example.sources) if row.example.sources else number
         for number, row in enumerate(rows)
     ]
+
+
+def require_packable(network: PeftModel) -> None:
+    """
+    Refuse a network that would not see the mask as it is meant.
+
+    Raises:
+        ConfigError: a layer looks at a window only, or attention is not PyTorch's, which alone reads masks of truth
+            values.
+    """
+    config = network.base_model.model.config
+    windows = any(type(layer) is not DynamicLayer for layer in DynamicCache(config=config).layers)
+    if windows or config._attn_implementation != "sdpa":
+        how = "looks at a window of tokens" if windows else f"is {config._attn_implementation!r}"
+        raise ConfigError(f"packing: this model's attention {how}, which packing cannot be used with; leave it out.")
 
 
 def packs(rows: Sequence[Row], length: int) -> list[Batch]:

@@ -21,7 +21,7 @@ from finetune.config import TrainConfig
 from finetune.encode import Row
 from finetune.fit import Fitted, fit, lora_network
 from finetune.loss import SelectiveHead
-from finetune.packing import packed, packs
+from finetune.packing import packed, packs, require_packable
 from finetune.trainer import held_out_losses
 from models.adapters import CONFIG, WEIGHTS
 from models.base import ConfigError, ModelError
@@ -139,6 +139,26 @@ def test_training_learns_and_changes_only_lora(model: Model, rows: list[Row], tm
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert fitted.tokens > 0
     assert fitted.peak_mib > 0
+
+
+def test_packing_is_refused_where_attention_would_not_see_its_mask(model: Model, tmp_path: Path) -> None:
+    network = lora_network(config(tmp_path, packing=True), model, CPU)
+    require_packable(network)
+    network.base_model.model.set_attn_implementation("eager")
+    with pytest.raises(ConfigError, match="attention is 'eager'"):
+        require_packable(network)
+    network.base_model.model.set_attn_implementation("sdpa")
+    network.base_model.model.config.sliding_window = 8
+    with pytest.raises(ConfigError, match="looks at a window"):
+        require_packable(network)
+
+
+def test_weights_that_are_spread_over_processes_are_not_held_near_the_base(
+    model: Model, rows: Sequence[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match="kl_weight 0"):
+        train(config(tmp_path, steps=1, kl_weight=1), model, rows, tmp_path)
 
 
 @pytest.mark.parametrize("settings", [{"micro_batch": 1}, {"micro_batch": 3}, {"packing": True}])
