@@ -99,5 +99,7 @@ def _read(file: Path, kind: str, head: bytes) -> bytes:
     except ValueError:
         der = b""
     if len(der) != len(head) + 32 or not der.startswith(head):
-        raise BundleError(f"{file} is not an Ed25519 {kind.lower()}; make a pair with `python -m scripts.bundle keygen`.")
+        raise BundleError(
+            f"{file} is not an Ed25519 {kind.lower()}; make a pair with `python -m scripts.bundle keygen`."
+        )
     return der[len(head) :]

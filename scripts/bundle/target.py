@@ -55,7 +55,9 @@ def check(target: Target) -> Target:
         if value not in known:
             raise ConfigError(f"no bundle can be made for {value!r}; known are {', '.join(known)}.")
     if target.accelerator == "cuda" and not target.platform.startswith("linux"):
-        raise ConfigError(f"a bundle with CUDA can be made for Linux, not for {target.platform}; use --accelerator cpu.")
+        raise ConfigError(
+            f"a bundle with CUDA can be made for Linux, not for {target.platform}; use --accelerator cpu."
+        )
     return target
 
 

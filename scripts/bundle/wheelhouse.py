@@ -99,9 +99,7 @@ def _needed(stated: Iterable[Requirement], markers: Mapping[str, str], extras: l
             yield requirement
 
 
-def _fetch(
-    wanted: Mapping[str, Requirement], pins: Mapping[str, str], target: Target, cache: Path
-) -> dict[str, Wheel]:
+def _fetch(wanted: Mapping[str, Requirement], pins: Mapping[str, str], target: Target, cache: Path) -> dict[str, Wheel]:
     """Return these packages' wheels, from the cache or by pip."""
     exact = {name: _exact(name, requirement, pins, target) for name, requirement in wanted.items()}
     there = _cached(cache)
@@ -110,10 +108,15 @@ def _fetch(
         log.info("fetching %d wheels", len(missing))
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         result = subprocess.run(
-            [*command, "--dest", str(cache), *pip_options(target), *missing], capture_output=True, text=True, check=False
+            [*command, "--dest", str(cache), *pip_options(target), *missing],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if result.returncode:
-            reason = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [result.stderr.strip()]
+            reason = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [
+                result.stderr.strip()
+            ]
             raise ConfigError(
                 f"pip found no wheel for {target.platform}, Python {target.python}, {target.accelerator}: "
                 f"{'; '.join(reason)[-500:]} Set PIP_INDEX_URL or PIP_EXTRA_INDEX_URL to an index that has it."
