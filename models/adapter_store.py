@@ -1,8 +1,8 @@
 """
 Where adapters live: a name becomes an adapter's directory, and a model the adapters that may be asked for.
 
-A name is looked up among the directories below :func:`adapters_dir` and those that come with the project, never joined
-to a path.
+A name is looked up among the directories below :func:`adapters_dir` and those that come with the project or with a
+bundle, never joined to a path.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import platformdirs
 
 from models.adapters import MANIFEST, REPORT, Adapter, read
 from models.base import ModelError
+from models.carried import carried
 from models.catalog import NAME_PATTERN
 from models.store import Model
 
@@ -122,8 +123,8 @@ def locate(name: str) -> Adapter:
 
 def _directories() -> dict[str, Path]:
     found = {}
-    for root in (SHIPPED, adapters_dir()):
-        for child in root.iterdir() if root.is_dir() else ():
+    for root in (SHIPPED, carried("adapters"), adapters_dir()):
+        for child in root.iterdir() if root is not None and root.is_dir() else ():
             if re.fullmatch(NAME_PATTERN, child.name) and (child / MANIFEST).is_file():
                 found[child.name] = child
     return dict(sorted(found.items()))

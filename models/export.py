@@ -24,6 +24,7 @@ from safetensors import safe_open
 
 from models import catalog, command
 from models.base import ModelError
+from models.carried import carried
 from models.manifest import file_sha256
 from models.store import Model, locate
 
@@ -81,10 +82,10 @@ def find(model: Model) -> Export | None:
     Raises:
         ModelError: it is damaged.
     """
-    directory = _directory(model)
-    facts = directory / FACTS
-    if not facts.is_file():
+    directory = next((place for place in _places(model) if (place / FACTS).is_file()), None)
+    if directory is None:
         return None
+    facts = directory / FACTS
     try:
         content = json.loads(facts.read_text(encoding="utf-8"))
         found = Export(directory=directory, **content)
@@ -174,6 +175,12 @@ def _require_good(model: Model, measured: Fidelity) -> None:
             f"{measured.perplexity_int8:.2f}, {measured.rise:.1%} more; {MAX_RISE:.0%} are allowed. Nothing was "
             "written; use the engine transformers."
         )
+
+
+def _places(model: Model) -> list[Path]:
+    """Return where an export may lie: made here, or brought by a bundle."""
+    own, brought = _directory(model), carried("exports")
+    return [own] if brought is None else [own, brought / own.name]
 
 
 def _directory(model: Model) -> Path:

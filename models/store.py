@@ -1,8 +1,9 @@
 """
 Where models live: a name becomes a verified local directory. Never the network, never torch.
 
-A name is looked up among the directories below :func:`models_dir`, never joined to a path. A directory of the user's
-own is used where it lies: its files are hashed at first use and the record is kept below :func:`models_dir`.
+A name is looked up among the directories below :func:`models_dir` and those that a bundle brought, never joined to a
+path. A directory of the user's own is used where it lies: its files are hashed at first use and the record is kept
+below :func:`models_dir`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import platformdirs
 
 from models import catalog, vetting
 from models.base import ModelError
+from models.carried import carried
 from models.catalog import NAME_PATTERN, ModelRole
 from models.manifest import MANIFEST, Manifest, hash_files, list_files, read_manifest, verify, weights_hash
 
@@ -73,7 +75,7 @@ def stamp_path(name: str) -> Path:
 
 def installed() -> list[Model]:
     """
-    Return the models in :func:`models_dir`, sorted by name; unreadable ones are logged and left out.
+    Return the models on this machine, sorted by name; unreadable ones are logged and left out.
 
     They are listed, not verified: :func:`locate` does that.
     """
@@ -164,10 +166,10 @@ def describe(directory: Path, name: str, role: ModelRole, stamp: Path) -> Manife
 
 
 def _directories() -> dict[str, Path]:
-    if not models_dir().is_dir():
-        return {}
-    children = sorted(models_dir().iterdir())
-    return {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
+    roots = [root for root in (carried("models"), models_dir()) if root is not None and root.is_dir()]
+    children = [child for root in roots for child in root.iterdir()]
+    found = {c.name: c for c in children if re.fullmatch(NAME_PATTERN, c.name) and (c / MANIFEST).is_file()}
+    return dict(sorted(found.items()))
 
 
 def _model(name: str, directory: Path, manifest: Manifest) -> Model:

@@ -21,6 +21,14 @@ FILE_NAME = "homeground.sqlite"
 CARRIED_TABLES = {"embedders", "collections", "documents", "chunks", "vectors", "sqlite_sequence"}
 """What belongs to collections; people, keys, rights and saved indexes stay on their machine."""
 
+FIRST_SOUND_SQLITE = (3, 51, 3)
+"""Earlier ones can damage a write-ahead log that two connections use; fixed on 13 March 2026."""
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """Return the version of the SQLite in use."""
+    return tuple(map(int, apsw.sqlite_lib_version().split(".")))
+
 
 def has_store(directory: Path) -> bool:
     """Tell whether a data directory holds a store."""
