@@ -26,7 +26,7 @@ from models import command
 from models.base import ConfigError, InputError
 from rag import config
 from scripts.bundle import arrival, ed25519, signature, target
-from scripts.bundle.make import Order, make
+from scripts.bundle.make import Label, Order, make
 from scripts.bundle.manifest import BundleError, Manifest, Target, describe, write_whole
 from scripts.bundle.parts import MIN_PART_BYTES, TOOL, split
 
@@ -96,11 +96,11 @@ def _make(options: argparse.Namespace) -> None:
         adapters=tuple(options.adapters),
         collections=tuple(options.collections),
         licences=dict(_pair(text) for text in options.licence),
-        target=wanted,
         data_dir=config.load(data_dir=options.data_dir).data_dir,
         cache=options.cache / f"{wanted.platform}-{wanted.python}-{wanted.accelerator}",
     )
-    manifest = make(order, options.out, options.key, _moment(options.date), counter, options.since)
+    label = Label(_moment(options.date), counter, wanted)
+    manifest = make(order, options.out, options.key, label, options.since)
     write_whole(counter_file, f"{max(counter, _last(counter_file))}\n".encode())
     cut = [] if size is None else split(options.out, options.out.with_name(f"{options.out.name}.parts"), size)
     _report(options, manifest, cut)

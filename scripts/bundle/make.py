@@ -24,6 +24,7 @@ from scripts.bundle.manifest import (
     Manifest,
     Since,
     Target,
+    decode,
     describe,
     walk,
     write_whole,
@@ -47,7 +48,6 @@ class Order:
         adapters: names.
         collections: names.
         licences: by name, for what does not state its own.
-        target: the machine it is for.
         data_dir: where the collections lie.
         cache: where fetched wheels are kept.
     """
@@ -56,12 +56,32 @@ class Order:
     adapters: tuple[str, ...]
     collections: tuple[str, ...]
     licences: Mapping[str, str]
-    target: Target
     data_dir: Path
     cache: Path
 
 
-def make(order: Order, out: Path, key_file: Path, created: datetime, counter: int, since: Path | None) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Label:
+    """
+    What is signed of a bundle beside its files.
+
+    Attributes:
+        created: when it was made.
+        counter: greater than that of every bundle before.
+        target: the machine it is for.
+    """
+
+    created: datetime
+    counter: int
+    target: Target
+
+    @property
+    def stamp(self) -> str:
+        """The moment, UTC, ISO 8601."""
+        return self.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make(order: Order, out: Path, key_file: Path, label: Label, since: Path | None) -> Manifest:
     """
     Make a bundle; interrupted, the same command goes on where it was.
 
@@ -69,8 +89,7 @@ def make(order: Order, out: Path, key_file: Path, created: datetime, counter: in
         order: what it holds.
         out: its folder.
         key_file: the secret key that signs it.
-        created: when; part of what is signed.
-        counter: greater than that of every bundle before.
+        label: what else is signed.
         since: the folder of the bundle that it updates; None for a whole one.
 
     Returns:
@@ -81,20 +100,25 @@ def make(order: Order, out: Path, key_file: Path, created: datetime, counter: in
         BundleError: the key, the older bundle or the folder cannot be used.
     """
     secret = signature.read_secret(key_file)
-    old = None if since is None else _read_old(since, ed25519.public_key(secret), counter)
     _begin(out)
-    stamp = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        version, wanted = _gather(order, stamp, created.timestamp(), work)
-        files = {path: _describe(source) for path, source in sorted(wanted.items())}
-        kept = tuple(
-            path for path, entry in files.items() if old and old.files.get(path) == entry and path not in ALWAYS_CARRIED
-        )
-        origin = None if since is None or old is None else Since(old.counter, describe(since / MANIFEST).sha256)
-        manifest = Manifest(version, stamp, counter, order.target, origin, kept, files)
-        _write(out, {path: wanted[path] for path in manifest.carried}, files)
+    with tempfile.TemporaryDirectory() as work:
+        version, wanted = _gather(order, label, Path(work))
+        return seal(version, wanted, out, secret, label, since)
+
+
+def seal(version: str, wanted: Contents, out: Path, secret: bytes, label: Label, since: Path | None) -> Manifest:
+    """Write what a bundle is to hold, and sign it; see :func:`make`."""
+    old = None if since is None else _read_old(since, ed25519.public_key(secret), label.counter)
+    origin = None if since is None or old is None else Since(old.counter, describe(since / MANIFEST).sha256)
+    _begin(out)
+    files = {path: _describe(source) for path, source in sorted(wanted.items())}
+    kept = tuple(
+        path for path, entry in files.items() if old and old.files.get(path) == entry and path not in ALWAYS_CARRIED
+    )
+    manifest = Manifest(version, label.stamp, label.counter, label.target, origin, kept, files)
     data = manifest.encode()
+    decode(data)  # refuses what a verifier would refuse
+    _write(out, {path: wanted[path] for path in manifest.carried}, files)
     write_whole(out / MANIFEST, data)
     write_whole(out / SIGNATURE, ed25519.sign(secret, data))
     (out / UNFINISHED).unlink()
@@ -119,19 +143,19 @@ def _begin(out: Path) -> None:
     (out / UNFINISHED).touch()
 
 
-def _gather(order: Order, stamp: str, moment: float, work: Path) -> tuple[str, Contents]:
+def _gather(order: Order, label: Label, work: Path) -> tuple[str, Contents]:
     """Return the project's version, and everything that the bundle holds, by path."""
     project = contents.read_project()
     names = order.models or tuple(catalog.load().defaults.values())
     model_files, model_parts = contents.models(names, order.licences)
     adapter_files, adapter_parts = contents.trained(order.adapters, order.licences)
-    log.info("models and adapters are complete; gathering wheels for %s", order.target.platform)
-    wheels = contents.gather_wheels(project, order.target, order.cache, work)
+    log.info("models and adapters are complete; gathering wheels for %s", label.target.platform)
+    wheels = contents.gather_wheels(project, label.target, order.cache, work)
     wanted: Contents = {f"wheels/{wheel.path.name}": wheel.path for wheel in wheels}
     wanted |= model_files | adapter_files | contents.documentation(project)
-    wanted |= contents.documents(order.collections, order.data_dir, work, moment)
+    wanted |= contents.documents(order.collections, order.data_dir, work, label.created.timestamp())
     wanted["requirements.txt"] = wheelhouse.requirements(wheels).encode()
-    wanted["sbom.cdx.json"] = sbom.compose(project.version, stamp, wheels, [*model_parts, *adapter_parts])
+    wanted["sbom.cdx.json"] = sbom.compose(project.version, label.stamp, wheels, [*model_parts, *adapter_parts])
     wanted[parts.TOOL] = contents.tool()
     if unknown := sorted(order.licences.keys() - {part.name for part in (*model_parts, *adapter_parts)}):
         raise ConfigError(f"--licence names {', '.join(unknown)}, which the bundle does not hold.")
