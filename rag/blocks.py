@@ -15,7 +15,7 @@ from pathlib import Path
 
 from models.base import StoreError
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**17
 
 
 @dataclass(frozen=True, slots=True)
