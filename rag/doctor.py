@@ -22,6 +22,7 @@ import typer
 
 from models import adapter_store, carried, command, export, store
 from models.base import HomegroundError
+from models.manifest import file_sha256
 from rag import config
 from rag.config import Settings
 
@@ -47,6 +48,9 @@ def doctor(
     prove_offline: Annotated[
         bool, typer.Option("--prove-offline", help="run everything without a network, and count attempts to reach one")
     ] = False,
+    installed: Annotated[
+        bool, typer.Option("--installed", help="leave out the configured models and adapters; for the installer")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="where the data lies")] = None,
     settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
@@ -54,7 +58,8 @@ def doctor(
     """Look at everything that Homeground needs here, without changing it."""
     settings = config.load(settings_file, data_dir=data_dir)
     findings = []
-    for look in (_packages, _bundle, _models, _adapters, _machine, _sqlite, _data, _network):
+    configured = () if installed else (_models, _adapters)
+    for look in (_packages, _bundle, *configured, _machine, _sqlite, _data, _network):
         findings += _looked(look, settings)
     facts: dict[str, object] = {"findings": [asdict(one) for one in findings]}
     if prove_offline:
@@ -117,17 +122,13 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
         yield Finding("bundle", "ok", "none; this environment was set up from a package index")
         return
     content = json.loads((folder / "manifest.json").read_bytes())
-    missing = [path for path, entry in content["files"].items() if _size(folder / path) != entry["size"]]
+    files = content["files"].items()
+    bad = [p for p, entry in files if not (folder / p).is_file() or file_sha256(folder / p) != entry["sha256"]]
     told = f"counter {content['counter']}, made {content['created']}"
-    if missing:
-        detail = f"{told}; missing or of another size: {', '.join(missing[:5])}; install it again."
-        yield Finding("bundle", "problem", detail)
+    if bad:
+        yield Finding("bundle", "problem", f"{told}; missing or changed: {', '.join(bad[:5])}; install it again.")
     else:
-        yield Finding("bundle", "ok", f"{told}, {len(content['files'])} files")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+        yield Finding("bundle", "ok", f"{told}, {len(files)} files, verified")
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def install(bundle: Path, place: Installation, key: Path | None, data_dir: Path 
             say("making a fresh environment")
             _make_environment(place, label)
             say("trying it")
-            _run(place.python(label), "rag.doctor", data_dir)
+            _run(place.python(label), "rag.doctor", data_dir, "--installed")
             place.mark_complete(label)
         before = place.current()
         if before not in (None, label):
@@ -113,7 +113,7 @@ def rollback(place: Installation, data_dir: Path | None, *, restore_data: bool, 
             _run(python, "rag.backup", data_dir, "restore", str(place.backups), "--snapshot", snapshot, "--replace")
         say(f"trying version {label}")
         try:
-            _run(python, "rag.doctor", data_dir)
+            _run(python, "rag.doctor", data_dir, "--installed")
         except BundleError as error:
             raise BundleError(
                 f"version {label} does not work with today's data, so {current} stays in use; --restore-data puts "

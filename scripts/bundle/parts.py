@@ -16,8 +16,12 @@ import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.bundle.manifest import MANIFEST, SIGNATURE, BundleError, describe, is_safe, walk, write_whole
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 LIST = "parts.json"
 TOOL = "bundle.pyz"
@@ -70,8 +74,9 @@ class _PartWriter(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: ReadableBuffer) -> int:
         view = memoryview(data)
+        size = len(view)
         while view:
             if self._written == self._size:
                 self._end()
@@ -81,7 +86,7 @@ class _PartWriter(io.RawIOBase):
             self._digest.update(piece)
             self._written += len(piece)
             view = view[len(piece) :]
-        return len(data)
+        return size
 
     def _end(self) -> None:
         self._file.flush()
@@ -194,9 +199,10 @@ class _PartReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: WriteableBuffer) -> int:
         self._held = self._held or next(self._blocks, b"")
-        count = min(len(buffer), len(self._held))
-        buffer[:count] = self._held[:count]
+        view = memoryview(buffer)
+        count = min(len(view), len(self._held))
+        view[:count] = self._held[:count]
         self._held = self._held[count:]
         return count

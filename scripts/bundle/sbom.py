@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Literal
+from urllib.parse import quote
 
 from models.base import InputError
 from scripts.bundle.manifest import describe
@@ -36,13 +37,13 @@ SPDX = {
 }
 """Identifiers of the names that packages give; a name that is not here is kept as it is."""
 
-Kind = Literal["library", "machine-learning-model", "data"]
+Kind = Literal["library", "machine-learning-model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """
-    A model, an adapter or another thing of ours in the list.
+    A model or an adapter in the list.
 
     Attributes:
         version: what tells two of one name apart: a weights hash, for a model.
@@ -66,7 +67,7 @@ def compose(version: str, created: str, wheels: Iterable[Wheel], parts: Iterable
         version: of Homeground.
         created: when the bundle is made, UTC, ISO 8601.
         wheels: the packages.
-        parts: models, adapters and collections.
+        parts: models and adapters.
 
     Raises:
         InputError: one of them does not say under which licence it stands.
@@ -87,7 +88,7 @@ def compose(version: str, created: str, wheels: Iterable[Wheel], parts: Iterable
 
 
 def _package(wheel: Wheel) -> dict[str, Any]:
-    address = f"pkg:pypi/{wheel.name}@{wheel.version}"
+    address = f"pkg:pypi/{wheel.name}@{quote(wheel.version)}"
     return {
         "type": "library",
         "bom-ref": address,
