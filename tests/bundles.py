@@ -9,6 +9,7 @@ import platform
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from scripts.bundle import contents, ed25519, sbom, target, wheelhouse
 from scripts.bundle.contents import Contents
@@ -28,6 +29,17 @@ BACKUP = """
 import json, sys
 print(json.dumps({"snapshot": "snapshot-of-VERSION"}))
 """
+
+
+QUICK_PIP = """
+import pathlib, sys, sysconfig, zipfile
+links = pathlib.Path(sys.argv[sys.argv.index("--find-links") + 1])
+for wheel in links.glob("*.whl"):
+    zipfile.ZipFile(wheel).extractall(sysconfig.get_path("purelib"))
+"""
+"""Unpacks the wheels and no more: where dozens of installations are killed, pip's own seconds would be most of it."""
+
+Pip = Literal["real", "quick"] | None
 
 
 def write_wheel(
@@ -65,16 +77,19 @@ def write_wheel(
 
 
 def small_contents(
-    folder: Path, version: str = "1.0", adapter: bytes = b"a" * 200_000, *, with_pip: bool = True
+    folder: Path, version: str = "1.0", adapter: bytes = b"a" * 200_000, *, pip: Pip = "real"
 ) -> Contents:
     """Return what a small bundle holds, its own wheels written below ``folder``."""
     programs = {"rag/__init__.py": "", "rag/doctor.py": DOCTOR.replace("VERSION", version)}
     programs["rag/backup.py"] = BACKUP.replace("VERSION", version)
-    (pip,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    installers = {
+        "real": next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")),
+        "quick": write_wheel(folder / version, "pip", "0.1", {"pip/__main__.py": QUICK_PIP}),
+    }
     paths = [
         write_wheel(folder / version, "homeground", version, programs, ("helper>=1",)),
         write_wheel(folder / version, "helper", "1.5", {"helper.py": "answer = 42\n"}),
-        *([pip] if with_pip else []),
+        *([installers[pip]] if pip else []),
     ]
     wheels = [wheelhouse.read(path) for path in paths]
     part = sbom.Part("machine-learning-model", "house-style", "0", "MIT", {}, {})
@@ -95,8 +110,8 @@ def write_bundle(
     adapter: bytes = b"a" * 200_000,
     since: Path | None = None,
     *,
-    with_pip: bool = True,
+    pip: Pip = "real",
 ) -> Manifest:
     """Write a small signed bundle for this machine; without pip it cannot be installed, and is smaller still."""
-    wanted = small_contents(folder.with_name(f"{folder.name}.wheels"), version, adapter, with_pip=with_pip)
+    wanted = small_contents(folder.with_name(f"{folder.name}.wheels"), version, adapter, pip=pip)
     return seal(version, wanted, folder, SECRET, Label(CREATED, counter, HERE), since)

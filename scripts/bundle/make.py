@@ -100,6 +100,8 @@ def make(order: Order, out: Path, key_file: Path, label: Label, since: Path | No
         BundleError: the key, the older bundle or the folder cannot be used.
     """
     secret = signature.read_secret(key_file)
+    if since is not None:
+        _read_old(since, ed25519.public_key(secret), label.counter)  # before minutes of work
     _begin(out)
     with tempfile.TemporaryDirectory() as work:
         version, wanted = _gather(order, label, Path(work))

@@ -105,7 +105,7 @@ def put_back(folder: Path, original: dict[str, bytes]) -> None:
 
 def test_every_random_mutation_is_caught(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
-    write_bundle(folder, adapter=b"a" * 2000, with_pip=False)
+    write_bundle(folder, adapter=b"a" * 2000, pip=None)
     original = contents(folder)
     chance = random.Random(10)
     for number in range(MUTATIONS):
