@@ -210,6 +210,16 @@ class Workspace:
             self._indexes.pop(info.id, None)
             self._files.remove_all(info.id)
 
+    def purge(self) -> None:
+        """Take what was deleted out of the indexes, the write-ahead log and the model's memory of earlier prompts."""
+        for info in self.collections():
+            with self._indexing:
+                index = self._indexes.get(info.id)
+            if index is not None:
+                index.purge()
+        self.store.checkpoint()
+        self.models.generator.forget()
+
     def _index(self, info: CollectionInfo) -> CollectionIndex:
         """Return a collection's indexes, opened now if they were not."""
         with self._indexing:

@@ -60,7 +60,14 @@ class Live:
         """Give a client that has signed in as a browser does."""
         with self.stranger() as browser:
             assert browser.get("/sign-in", params={"token": self.tokens[-1]}).headers["Location"] == "/"
+            sends_csrf_token(browser)
             yield browser
+
+
+def sends_csrf_token(browser: httpx.Client) -> None:
+    """Let a client that has signed in send what the page would."""
+    (token,) = (cookie.value for cookie in browser.cookies.jar if cookie.name.startswith("homeground-csrf-"))
+    browser.headers["X-CSRF-Token"] = token or ""
 
 
 @contextmanager
@@ -94,7 +101,7 @@ def serving(
         )
         with filled(settings, generator) as workspace:
             tokens: list[str] = []
-            access = Access(API_KEY, on_token=tokens.append)
+            access = Access(API_KEY, workspace.store.people, on_token=tokens.append)
             access.issue_token()
             app = create_app(workspace, access)
             config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
@@ -148,6 +155,9 @@ if __name__ == "__main__":
     slow = ScriptedGenerator(["one two three four five six seven eight nine ten."], gate=Beat())
     with socket.create_server(("127.0.0.1", 0)) as own_listener:
         own_port = own_listener.getsockname()[1]
-        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server={"port": own_port})
+        own_server: dict[str, object] = {"port": own_port}
+        if len(sys.argv) > 2:
+            own_server |= {"certificate": sys.argv[2], "private_key": sys.argv[3]}
+        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server=own_server)
         with Workspace(own_settings, embedder=HashEmbedder(), generator=slow) as own_workspace:
             run(own_workspace, own_listener)

@@ -96,10 +96,11 @@ class AskBody(Body):
 
 
 @router.post("/search")
-def search(body: SearchBody, service: ServiceDep) -> dict[str, Any]:
+def search(body: SearchBody, service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """Return the best passages for a question, best first."""
-    collection = service.collection(body.collection or service.workspace.settings.collection)
+    collection = service.collection(principal, body.collection or service.workspace.settings.collection)
     hits = collection.search(body.question, body.k, where=body.where.as_filter() if body.where else None)
+    service.log.note(principal, "search", collection.name, [hit.source for hit in hits], body.question)
     return {"collection": collection.name, "hits": [hit_object(hit) for hit in hits]}
 
 
@@ -109,8 +110,8 @@ async def ask(body: AskBody, request: Request, service: ServiceDep, principal: P
     require_bounded(sum(len(turn.content) for turn in body.history))
     service.require_adapter(body.adapter)
     if body.collection is not None:
-        await run_in_threadpool(service.collection_info, body.collection)
-    job = service.worker.submit(principal.name, lambda: _begin(body, principal, service))
+        await run_in_threadpool(service.collection_info, principal, body.collection)
+    job = service.submit(principal, body.collection, lambda: _begin(body, principal, service))
     if body.stream:
         return EventStream(_events(service, job), job)
     return JSONResponse(answer_object(await whole(request, service, job), job))
@@ -125,10 +126,11 @@ def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStrea
     )
     history = [Message(turn.role, turn.content) for turn in body.history]
     if body.collection is None:
-        return service.workspace.chat(
+        stream = service.workspace.chat(
             body.question, adapter=body.adapter, history=history, params=params, scope=principal.name
         )
-    return service.workspace.collection(body.collection).stream(
+        return service.noted(stream, principal, body.question)
+    stream = service.collection(principal, body.collection).stream(
         body.question,
         adapter=body.adapter,
         history=history,
@@ -136,6 +138,7 @@ def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStrea
         params=params,
         scope=principal.name,
     )
+    return service.noted(stream, principal, body.question)
 
 
 async def _events(service: Service, job: Job) -> AsyncIterator[str]:

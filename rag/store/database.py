@@ -67,6 +67,11 @@ class Database:
             self._writer.close()
             self._lock.release()
 
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file and cut it to nothing; readers that are at work delay that."""
+        with self._writing, self._translated():
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
         """Give the writing connection inside a transaction: all of it is on disk afterwards, or none of it."""

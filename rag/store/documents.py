@@ -23,10 +23,16 @@ REMEMBERED_FILTERS = 8
 
 
 class Documents:
-    """The collections and documents of one database; safe to use from several threads."""
+    """
+    The collections and documents of one database; safe to use from several threads.
+
+    Attributes:
+        deletions: how often this process has deleted or replaced something.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.deletions = 0
         self._removed: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)  # one entry a change
         self._counts: dict[int, tuple[int, int, int]] = {}
         self._rows = lru_cache(maxsize=REMEMBERED_FILTERS)(self._select)
@@ -103,6 +109,7 @@ class Documents:
         """Remove a collection with everything in it."""
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
+        self.deletions += 1
 
     # Documents
 
@@ -131,6 +138,7 @@ class Documents:
                 replaced += self._delete(connection, collection_id, "source = ?", prepared.document.source)
                 rows.append(self._put_one(connection, collection_id, prepared, recipe))
         self._removed[collection_id].append(tuple(replaced))
+        self.deletions += len(replaced)
         return rows
 
     def _put_one(self, connection: apsw.Connection, collection_id: int, prepared: Prepared, recipe: str) -> int:
@@ -177,11 +185,17 @@ class Documents:
         return document_id
 
     def delete_documents(self, collection_id: int, document_ids: Sequence[int]) -> int:
-        """Remove documents with their chunks and vectors; return how many there were."""
+        """Remove documents with their chunks, vectors and grants; return how many there were."""
         which = "id IN (SELECT value FROM json_each(?))"
         with self._db.transaction() as connection:
+            connection.execute(
+                f"DELETE FROM grants WHERE collection_id = ?1 AND source IN (SELECT source FROM documents"  # noqa: S608
+                f" WHERE collection_id = ?1 AND {which.replace('?', '?2')})",
+                (collection_id, json.dumps(list(document_ids))),
+            )
             removed = self._delete(connection, collection_id, which, json.dumps(list(document_ids)))
         self._removed[collection_id].append(tuple(removed))
+        self.deletions += len(removed)
         return len(removed)
 
     def _delete(self, connection: apsw.Connection, collection_id: int, which: str, binding: str) -> list[int]:
@@ -198,13 +212,19 @@ class Documents:
         return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
-        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = ""
+        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = "", among: Ids | None = None
     ) -> list[StoredDocument]:
-        """Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``."""
-        return self._documents(
-            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))",
-            (collection_id, after, contains, limit),
-        )
+        """
+        Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``.
+
+        ``among`` are the only rows to look at; None for all.
+        """
+        where = "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
+        bindings: tuple[object, ...] = (collection_id, after, contains)
+        if among is not None:
+            where = f"{where} AND d.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - only literals
+            bindings = (*bindings, json.dumps(among.tolist()))
+        return self._documents(where, (*bindings, limit))
 
     def document_info(self, collection_id: int, document_id: int) -> StoredDocument:
         """

@@ -166,9 +166,9 @@ def test_sign_in_link_works_once_and_sets_a_strict_cookie(live: Live) -> None:
     with live.stranger() as browser:
         response = browser.get("/sign-in", params={"token": live.tokens[0]})
         assert (response.status_code, response.headers["Location"]) == (303, "/")
-        assert re.fullmatch(
-            r"homeground-\d+=[\w-]{43}; HttpOnly; Max-Age=\d+; Path=/; SameSite=strict", response.headers["Set-Cookie"]
-        )
+        session, csrf = response.headers.get_list("Set-Cookie")
+        assert re.fullmatch(r"homeground-\d+=[\w-]{43}; HttpOnly; Max-Age=\d+; Path=/; SameSite=strict", session)
+        assert re.fullmatch(r"homeground-csrf-\d+=[0-9a-f]{64}; Max-Age=\d+; Path=/; SameSite=strict", csrf)
         assert browser.get("/api/about").status_code == 200
     with live.stranger() as other:
         again = other.get("/sign-in", params={"token": live.tokens[0]})

@@ -66,9 +66,11 @@ def test_search_is_the_same_whether_or_not_forbidden_vectors_exist(base: Knowled
     readable = np.array([document.id for document in base.documents()])
     before = base.search(question, 8)
     add(base, **{f"secret{n}": f"Gate {n} opens at night for a yellow badge, says entry {n}." for n in range(200)})
-    after = base.search(question, 8, readable=readable)
+    after = base.restricted(lambda _: readable).search(question, 8)
     assert [hit.chunk_id for hit in after] == [hit.chunk_id for hit in before]
-    assert [hit.dense for hit in after] == pytest.approx([hit.dense for hit in before])
+    assert [(hit.dense, hit.lexical, hit.score, hit.copies) for hit in after] == [
+        (hit.dense, hit.lexical, hit.score, hit.copies) for hit in before
+    ]
 
 
 def test_a_follow_up_finds_what_the_conversation_is_about(base: KnowledgeBase) -> None:
