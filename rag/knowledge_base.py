@@ -183,8 +183,7 @@ class KnowledgeBase:
     def documents(self, *, after: str = "", limit: int = 100, contains: str = "") -> list[StoredDocument]:
         """Return up to ``limit`` documents by source, from behind ``after``, whose name contains ``contains``."""
         info = self._current()._info
-        among = self._readable(info)
-        return self._store.documents.documents(info.id, after=after, limit=limit, contains=contains, among=among)
+        return self._store.documents.documents(info.id, after, limit, contains, self._readable(info))
 
     def sources(self) -> dict[str, int]:
         """Return the row of every document by its source."""
@@ -233,14 +232,8 @@ class KnowledgeBase:
     def rank(self, question: str, k: int) -> list[Hit]:
         """Return at least the best ``k`` chunks, best first, neither collapsed nor joined: what measuring looks at."""
         base = self._current()
-        scored = search(
-            question,
-            base._embedder().embed_query(question),
-            k,
-            store=base._store,
-            index=base._index,
-            settings=base.settings.retrieval,
-        )
+        query, settings = base._embedder().embed_query(question), base.settings.retrieval
+        scored = search(question, query, k, store=base._store, index=base._index, settings=settings)
         hits, reranker = base._store.passages.hits(scored, base.name), base._reranker()
         return rerank(question, hits, base.settings.retrieval.rerank, reranker) if reranker else hits
 

@@ -29,7 +29,7 @@ from models import command
 from models.base import ConfigError
 from models.catalog import NAME_PATTERN
 from rag import config
-from rag.access import KEY_FILE, KEY_VARIABLE, Access, load_api_key
+from rag.access import ADDRESS_FILE, KEY_FILE, KEY_VARIABLE, Access, load_api_key
 from rag.access.reach import require_safe
 from rag.config import ServerSettings, Settings
 
@@ -197,7 +197,12 @@ def run(workspace: Workspace, listener: socket.socket) -> Exception | None:
         **options,
     )
     service: Service = application.state.service
-    _Server(uvicorn_config, service).run(sockets=[listener])
+    place = settings.data_dir / ADDRESS_FILE
+    place.write_text(f"{address}\n", encoding="ascii")
+    try:
+        _Server(uvicorn_config, service).run(sockets=[listener])
+    finally:
+        place.unlink(missing_ok=True)
     return service.failure
 
 

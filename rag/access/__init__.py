@@ -2,6 +2,7 @@
 
 from rag.access.authority import Authority
 from rag.access.credentials import (
+    ADDRESS_FILE,
     KEY_FILE,
     KEY_VARIABLE,
     MAX_SECRET_CHARACTERS,
@@ -13,6 +14,7 @@ from rag.access.log import AccessLog
 from rag.access.principal import Level, Principal
 
 __all__ = [
+    "ADDRESS_FILE",
     "KEY_FILE",
     "KEY_VARIABLE",
     "MAX_SECRET_CHARACTERS",

@@ -28,6 +28,9 @@ from rag.store.people import Key, People, User
 
 KEY_VARIABLE = "HOMEGROUND_API_KEY"
 KEY_FILE = "api-key"
+ADDRESS_FILE = "address"
+"""Says beside the key where the server of a data directory listens, so that commands can talk to it."""
+
 MIN_KEY_CHARACTERS = 16
 MAX_SECRET_CHARACTERS = 512
 SESSION_S = 30 * 24 * 3600

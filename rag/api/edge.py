@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -24,7 +25,11 @@ from rag.api.page import STATIC_PREFIX
 from rag.api.service import Service
 
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/sign-in"})
-WITHOUT_MODELS = frozenset({"/metrics", "/openapi.json", "/sign-out"})
+WITHOUT_MODELS = re.compile(
+    r"/(metrics|openapi\.json|sign-out|api/((users|groups|keys)(/.*)?|accesses|all-collections|collections/[^/]*/grants))"
+)
+"""What is answered while the models are being loaded."""
+
 UPLOAD_PATH = "/api/documents"
 CSRF_HEADER = "x-csrf-token"
 MAX_JSON_BYTES = 8 * 2**20
@@ -113,7 +118,7 @@ class Edge:
                     "authentication_error",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-            if self._service.state == "loading" and path not in WITHOUT_MODELS:
+            if self._service.state == "loading" and not WITHOUT_MODELS.fullmatch(path):
                 raise busy(503, "the models are still being loaded; try again soon.", "loading", LOADING_RETRY_S)
             if wait_s := self._rate.take(principal.name):
                 raise busy(429, "too many requests; wait a moment.", "rate_limited", math.ceil(wait_s))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from models.base import AccessError, StoreError
-from rag.access import Principal
+from rag.access import Access, Authority, Principal
 from rag.store.records import CollectionInfo, Ids
-from rag.worker import Job
-
-if TYPE_CHECKING:
-    from rag.api.service import Service
+from rag.worker import GenerationWorker, Job
+from rag.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +24,14 @@ class Revocations:
     Looks at every answer in the making, and gives up those that may not be made any more.
 
     Args:
-        service: knows credentials and rights.
+        workspace: its collections.
+        access: knows credentials.
+        authority: knows rights.
+        worker: makes the answers.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, workspace: Workspace, access: Access, authority: Authority, worker: GenerationWorker) -> None:
+        self._workspace, self._access, self._authority, self._worker = workspace, access, authority, worker
         self._watched: WeakKeyDictionary[Job, tuple[Principal, str | None, Ids | None]] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -50,12 +50,12 @@ class Revocations:
     def watch(self, job: Job, principal: Principal, collection: str | None) -> None:
         """Look at a job until it is gone."""
         info = self._info(collection)
-        readable = self._service.authority.readable(principal, info) if info else None
+        readable = self._authority.readable(principal, info) if info else None
         with self._lock:
             self._watched[job] = principal, collection, readable
 
     def _info(self, collection: str | None) -> CollectionInfo | None:
-        return next((info for info in self._service.workspace.collections() if info.name == collection), None)
+        return next((info for info in self._workspace.collections() if info.name == collection), None)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
@@ -64,16 +64,16 @@ class Revocations:
             try:
                 for job, what in watched:
                     if not self._still_may(*what):
-                        self._service.worker.give_up(job, AccessError("the right to this answer was taken back."))
+                        self._worker.give_up(job, AccessError("the right to this answer was taken back."))
             except StoreError as error:
                 logger.error("rights cannot be read: %s", error)
 
     def _still_may(self, principal: Principal, collection: str | None, before: Ids | None) -> bool:
-        now = self._service.access.again(principal)
+        now = self._access.again(principal)
         if now is None:
             return False
         info = self._info(collection)
         if info is None:
             return collection is None
-        readable = self._service.authority.readable(now, info)
+        readable = self._authority.readable(now, info)
         return readable is None or (before is not None and bool(np.isin(before, readable).all()))

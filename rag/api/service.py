@@ -60,7 +60,7 @@ class Service:
         self.metrics = Metrics(lambda: self.worker.waiting)
         self.authority = Authority(workspace.store)
         self.log = AccessLog(workspace.store, server.access_log_days, keeps_text=server.access_log_text)
-        self._rights = Revocations(self)
+        self._rights = Revocations(workspace, access, self.authority, self.worker)
         self._upkeep = Upkeep(workspace)
         self.failure: Exception | None = None
         self.started = time.time()

@@ -212,31 +212,15 @@ class Documents:
         return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
-        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = "", among: Ids | None = None
+        self, collection_id: int, after: str = "", limit: int = 100, contains: str = "", among: Ids | None = None
     ) -> list[StoredDocument]:
-        """
-        Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``.
-
-        ``among`` are the only rows to look at; None for all.
-        """
-        where = "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
-        bindings: tuple[object, ...] = (collection_id, after, contains)
-        if among is not None:
-            where = f"{where} AND d.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - only literals
-            bindings = (*bindings, json.dumps(among.tolist()))
-        return self._documents(where, (*bindings, limit))
-
-    def document_info(self, collection_id: int, document_id: int) -> StoredDocument:
-        """
-        Return one document's row.
-
-        Raises:
-            InputError: the collection holds no such document.
-        """
-        found = self._documents("d.collection_id = ? AND d.id = ?", (collection_id, document_id, 1))
-        if not found:
-            raise InputError(f"there is no document {document_id} in this collection; list them first.")
-        return found[0]
+        """Return up to ``limit`` documents behind source ``after`` that contain ``contains``, of the rows ``among``."""
+        where = (
+            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
+            " AND (?4 IS NULL OR d.id IN (SELECT value FROM json_each(?4)))"
+        )
+        rows = None if among is None else json.dumps(among.tolist())
+        return self._documents(where, (collection_id, after, contains, rows, limit))
 
     def _documents(self, where: str, bindings: tuple[object, ...]) -> list[StoredDocument]:
         sql = f"""

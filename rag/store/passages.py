@@ -130,8 +130,8 @@ class Passages:
         )
         with self._db.reading() as connection:
             bindings = (collection_id, json.dumps(documents.tolist()))
-            ((holding, chunks),) = connection.execute(sql, bindings).fetchall()
-        return int(holding), int(chunks)
+            rows: list[tuple[Any, ...]] = connection.execute(sql, bindings).fetchall()
+        return rows[0][0], rows[0][1]
 
     def texts_of(self, rows: Ids, size: int = 5_000) -> Iterator[list[tuple[int, str]]]:
         """Yield ``(chunk row, searched text)`` of these chunk rows, ascending, in blocks."""

@@ -12,9 +12,17 @@ export class ApiError extends Error {
   }
 }
 
+/** What only a page of this server can read and send back; see "CSRF" in SECURITY.md. */
+function csrf() {
+  const known = new Map(document.cookie.split("; ").map((pair) => pair.split("=", 2)));
+  const any = [...known.keys()].find((name) => name.startsWith("homeground-csrf-"));
+  return { "X-CSRF-Token": known.get(`homeground-csrf-${location.port}`) ?? known.get(any) ?? "" };
+}
+
 async function send(path, options) {
+  const headers = options.method ? { ...options.headers, ...csrf() } : {};
   try {
-    return await fetch(path, { ...options, credentials: "same-origin", cache: "no-store" });
+    return await fetch(path, { ...options, headers, credentials: "same-origin", cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("", "offline", 0);
@@ -99,6 +107,7 @@ export function upload(collection, file, name, onprogress) {
     request.onerror = () => reject(new ApiError("", "offline", 0));
     request.onload = () =>
       request.status === 200 ? resolve(request.response) : reject(errorFrom(request.status, request.response));
+    request.setRequestHeader(...Object.entries(csrf())[0]);
     request.send(form);
   });
 }
