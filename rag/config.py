@@ -145,6 +145,12 @@ class Settings(_Section):
     remote: RemoteSettings = RemoteSettings()
     watch: list[WatchedFolder] = []
 
+    @model_validator(mode="after")
+    def _check_slots(self) -> Self:
+        if self.server.slots > 1 and self.remote.url is None:
+            raise ValueError("server.slots: this machine makes one answer at a time; more need remote.url")
+        return self
+
 
 class _Tunable(_Section):
     """The sections that a collection may have settings of its own for."""
