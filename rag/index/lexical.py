@@ -134,7 +134,7 @@ class LexicalIndex:
         if allowed is None:
             return self._best(query, k)
         permitted = max(1, allowed.count)
-        depth = math.ceil(SPARE * k * len(self) / permitted)
+        depth = max(1, math.ceil(SPARE * k * len(self) / permitted))  # tantivy refuses to look for nothing
         while depth < self._cost_among(permitted):
             hits = self._searcher.search(query, depth, count=False).hits
             rows = self._rows(hits)

@@ -11,7 +11,7 @@ import pytest
 from models.base import Message
 from rag.config import load
 from rag.knowledge_base import KnowledgeBase
-from rag.types import Answer, Document
+from rag.types import Answer, Document, Filter
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -89,3 +89,8 @@ def test_a_title_that_is_the_first_line_is_searched_once(base: KnowledgeBase) ->
     base.add_documents([Document("a.txt", "# Badges", "Badges"), Document("b.txt", "Badges", "")])
     scores = {hit.source: hit.lexical for hit in base.rank("badges", 2)}
     assert scores["a.txt"] == scores["b.txt"] > 0
+
+
+def test_filter_on_an_empty_collection_finds_nothing(base: KnowledgeBase) -> None:
+    assert base.search("anything", where=Filter(source="*.md")) == []
+    assert base.restricted(lambda _: np.empty(0, np.int64)).search("anything") == []
