@@ -22,7 +22,7 @@ def test_no_request_gives_a_500(tmp_path: Path) -> None:
     with serving(tmp_path / "data", requests_per_minute=1_000_000) as live:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{live.url}/openapi.json"]
         options = {"--header": f"Authorization: Bearer {API_KEY}", "--checks": "not_a_server_error"}
-        options |= {"--phases": PHASES, "--max-examples": EXAMPLES, "--request-timeout": "60", "--warnings": "off"}
+        options |= {"--phases": PHASES, "--max-examples": EXAMPLES, "--request-timeout": "900", "--warnings": "off"}
         ended = subprocess.run(
             [*command, *(part for option in options.items() for part in option), "--no-color"],
             capture_output=True,
