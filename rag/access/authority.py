@@ -2,7 +2,7 @@
 The one place where rights are decided; what is not granted is denied.
 
 Rights add up: those on a collection, given to a user or to a group that the user is in, and those on single documents.
-Nothing is remembered: every question is answered from the store as it is now.
+Every question is answered from the store as it is now.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Authority:
         within = principal.collections is None or collection.name in principal.collections
         if principal.user_id is None or not within or principal.level < Level.READ:
             return NOTHING
-        return self._store.grants.documents(collection.id, principal.user_id)
+        changes = self._store.documents.changes(collection.id)
+        return self._store.grants.documents(collection.id, principal.user_id, changes)
 
     def sees(self, principal: Principal, collection: CollectionInfo) -> bool:
         """Return whether a principal may know that there is such a collection."""

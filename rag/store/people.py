@@ -166,7 +166,7 @@ class People:
         Raises:
             InputError: there is no such user.
         """
-        with self._db.transaction() as connection:
+        with self._db.changing_rights() as connection:
             connection.execute("DELETE FROM users WHERE id = ?", (_row(connection, "users", name),))
 
     def groups(self) -> dict[str, list[str]]:
@@ -188,7 +188,7 @@ class People:
         Raises:
             InputError: somebody named is no user; nothing is changed.
         """
-        with self._db.transaction() as connection:
+        with self._db.changing_rights() as connection:
             connection.execute("INSERT INTO groups (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
             group = _row(connection, "groups", name)
             rows = [_row(connection, "users", member) for member in dict.fromkeys(members)]
@@ -202,7 +202,7 @@ class People:
         Raises:
             InputError: there is no such group.
         """
-        with self._db.transaction() as connection:
+        with self._db.changing_rights() as connection:
             connection.execute("DELETE FROM groups WHERE id = ?", (_row(connection, "groups", name),))
 
     def keys(self, user: str | None = None) -> list[Key]:
