@@ -57,23 +57,41 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     # FastAPI and the store are imported here, so that --help answers at once.
     from fastapi import FastAPI
 
-    from rag.api import about, auth, documents, embeddings, errors, health, models, openai, page, search
+    from rag.api import (
+        about,
+        auth,
+        comparisons,
+        conversations,
+        documents,
+        embeddings,
+        errors,
+        health,
+        models,
+        openai,
+        page,
+        search,
+    )
     from rag.api.edge import Edge
     from rag.api.service import Service
+    from rag.api.turns import Turns
 
     service = Service(workspace, access)
+    turns = Turns(service)
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        workspace.store.conversations.interrupt_running()
         service.start()
         yield
         await service.drain()
+        await turns.settle()
 
     application = FastAPI(title="Homeground", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     application.state.service = service
+    application.state.turns = turns
     application.add_middleware(Edge, service=service)
     errors.install(application)
-    for module in (about, auth, documents, embeddings, health, models, openai, search):
+    for module in (about, auth, comparisons, conversations, documents, embeddings, health, models, openai, search):
         application.include_router(module.router)
     application.include_router(page.page_router())
     return application

@@ -248,8 +248,10 @@ class Citation:
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """
-    A sentence of an answer, ``text[start:end]``: which of the answer's citations stand behind it (none for one without
-    a source), and the share of its words that the best of these quotes holds, in ``[0, 1]``.
+    A sentence of an answer, ``text[start:end]``.
+
+    ``citations`` are indexes into the answer's, none for a sentence without a source; ``support`` is the share of its
+    words that the best of these quotes holds, in ``[0, 1]``.
     """
 
     start: int

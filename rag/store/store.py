@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.documents import Documents
 from rag.store.passages import Passages
@@ -25,6 +26,7 @@ class Store:
         directory: the data directory.
         documents: collections and documents, to read and to change.
         passages: chunks and vectors, as searching reads them.
+        conversations: what was asked on the page, and what came of it.
         successors: collections that are filled to take another one's place.
 
     Raises:
@@ -36,6 +38,7 @@ class Store:
         self.directory = directory
         self.documents = Documents(self._database)
         self.passages = Passages(self._database)
+        self.conversations = Conversations(self._database)
         self.successors = Successors(self._database)
 
     def close(self) -> None:
