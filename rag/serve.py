@@ -69,6 +69,7 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
         models,
         openai,
         page,
+        sample,
         search,
     )
     from rag.api.edge import Edge
@@ -91,7 +92,19 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     application.state.turns = turns
     application.add_middleware(Edge, service=service)
     errors.install(application)
-    for module in (about, auth, comparisons, conversations, documents, embeddings, health, models, openai, search):
+    for module in (
+        about,
+        auth,
+        comparisons,
+        conversations,
+        documents,
+        embeddings,
+        health,
+        models,
+        openai,
+        sample,
+        search,
+    ):
         application.include_router(module.router)
     application.include_router(page.page_router())
     return application

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -14,6 +16,8 @@ from models.catalog import Name
 from rag.api.answers import Body
 from rag.api.errors import ApiError, missing
 from rag.api.service import Service, ServiceDep
+from rag.load.files import read_file
+from rag.load.values import Limits
 from rag.report import Report
 from rag.store.records import CollectionInfo
 from rag.types import Document
@@ -21,6 +25,7 @@ from rag.types import Document
 router = APIRouter(prefix="/api")
 
 MAX_FILES = 100
+PDF = "application/pdf"
 MAX_SOURCE_CHARACTERS = 1000
 MAX_PAGE = 500
 MAX_SLICE_CHARACTERS = 20_000
@@ -160,6 +165,7 @@ def read_document(
         "metadata": dict(document.metadata),
         "sha256": document.sha256,
         "modified": document.modified,
+        "original": _has_original(document),
         "start": begin,
         "end": stop,
         "text": document.text[begin:stop],
@@ -172,6 +178,27 @@ def read_document(
         ],
         "headings": [asdict(heading) for heading in document.headings if begin <= heading.start < stop],
     }
+
+
+def _has_original(document: Document) -> bool:
+    """Tell whether a document's pages can be shown as its author made them; the file itself is checked when read."""
+    return document.media_type == PDF and bool(document.origin) and FilePath(document.origin).is_file()
+
+
+@router.get("/documents/{collection}/{document_id}/file")
+def read_original(collection: str, document_id: _Row, service: ServiceDep) -> Response:
+    """Return a PDF document's file, if it is still where it was indexed from, and is still the same."""
+    document = _document(service, collection, document_id)
+    if not _has_original(document):
+        raise missing("the file of this document is not kept; its text is.", "no_original")
+    data, _ = read_file(FilePath(document.origin), Limits().input_bytes)
+    if hashlib.sha256(data).hexdigest() != document.sha256:
+        raise ApiError(
+            409, "the file has changed since it was indexed; index it again to see its pages.", code="changed"
+        )
+    # Never shown by itself: as an attachment without a type of its own it is bytes that the page reads.
+    headers = {"Content-Disposition": "attachment"}
+    return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 @router.delete("/documents/{collection}/{document_id}", status_code=204)

@@ -251,6 +251,7 @@ export function documentsPage({ about, onChange, onProblem }) {
   update(about);
   return {
     element,
+    title: strings.documents,
     update,
     shown(name) {
       if (name && name !== current) search.value = "";

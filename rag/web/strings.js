@@ -3,6 +3,7 @@ const number = new Intl.NumberFormat("en");
 const plural = new Intl.PluralRules("en");
 const count = (n, one, other) => `${number.format(n)} ${plural.select(n) === "one" ? one : other}`;
 const seconds = (s) => `${s.toFixed(s < 10 ? 2 : 1)} s`;
+const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
 export const strings = {
@@ -38,14 +39,105 @@ export const strings = {
   ask: "Ask",
   stop: "Stop",
   answers: "Questions and answers",
+  latest: "Jump to the end",
+  askedOf: (collection) => `in “${collection}”`,
+  askedPlain: "without documents",
+  withAdapter: (name) => (name === "base" ? "no adapter" : `adapter ${name}`),
+  edit: "Edit",
+  editQuestion: "Edit the question",
+  editMore: "The new question takes this one’s place; what was said after it goes.",
+  askAgain: "Ask again",
+  copyQuestion: "Copy the question",
+
+  conversations: "Conversations",
+  newConversation: "New conversation",
+  searchConversations: "Search conversations",
+  noConversations: "What you ask is kept here.",
+  noConversation: (text) => `No conversation holds “${text}”.`,
+  untitled: "Untitled",
+  title: "Title",
+  rename: (title) => `Rename ${title}`,
+  renameTitle: "Rename the conversation",
+  deleteConversation: (title) => `Delete ${title}`,
+  deleteConversationSure: (title) => `Delete the conversation “${title}”? This cannot be undone.`,
+  lastAsked: (s) => `Last asked ${moment.format(new Date(s * 1000))}`,
+  save: "Save",
+
+  insight: "How this came about",
+  loadingShort: "Loading…",
+  passagesGiven: "Passages that the model was given",
+  scoresMore:
+    "Fused orders the passages. Meaning is the cosine similarity with the question, words is BM25, reranker is the score of a reranker where there is one.",
+  rank: "#",
+  passage: "Passage",
+  fused: "Fused",
+  dense: "Meaning",
+  lexical: "Words",
+  reranked: "Reranker",
+  prompt: "The exact prompt",
+  promptNone: "The model was not asked: no passage came close to the question.",
+  copyPrompt: "Copy the prompt",
+  roles: { system: "Instructions", user: "Question", assistant: "Answer" },
+  times: "Times",
+  timeQueued: "Waited",
+  timeRetrieval: "Retrieval",
+  timeFirst: "First word",
+  timeTotal: "Total",
+  tokens: "Tokens",
+  tokensOf: (read, written) => `${number.format(read)} read, ${number.format(written)} written`,
+  model: "Model",
+  engine: "Engine",
+  refusal: "Chance that nothing answers it",
+  seconds,
+
+  notConnected: "Not connected.",
+  notConnectedMore: (s) => `Trying again in ${Math.max(1, Math.round(s))} s; nothing is lost.`,
+  tryNow: "Try now",
+  theme: (name) => `Colours: ${name}`,
+  themes: { system: "as the system", light: "light", dark: "dark" },
+
+  tour: "Show me around",
+  tourCount: (at, all) => `Step ${at} of ${all}`,
+  tourQuestion: "How many paid days do I get to look after an ill child?",
+  tourSteps: [
+    {
+      title: "Bring documents in",
+      text: "Drop files or a folder here. To try things out, take the sample handbook of a ferry company; it goes into a collection of its own.",
+    },
+    {
+      title: "Ask in your own words",
+      text: "Choose the collection below the question box and ask. The answer streams in, and keeps going when you reload the page.",
+    },
+    {
+      title: "Check every sentence",
+      text: "A number opens the exact words behind a sentence, beside the answer. A sentence that nothing stands behind is underlined and says “no source”.",
+    },
+    {
+      title: "Look behind an answer",
+      text: "“How this came about” shows the passages with their scores, the exact prompt, and where the time went.",
+    },
+    {
+      title: "Compare before you decide",
+      text: "One question, several ways to answer it: with and without documents, with and without an adapter. Your votes become test questions.",
+    },
+  ],
+  useSample: "Use the sample handbook",
+  back: "Back",
+  next: "Next",
+  done: "Done",
+
+  compare: "Compare",
+  adapters: "Adapters",
   source: (number, title, page) => `Source ${number}, ${title}${page ? `, page ${page}` : ""}`,
 
   reading: "Reading the documents…",
   thinking: "Thinking…",
   stillThinking: (s) => `Still working, ${Math.round(s)} s so far…`,
   queued: (ahead) => `Waiting: ${count(ahead, "question", "questions")} before yours.`,
-  stopped: "Stopped. What had arrived is kept.",
-  interrupted: "The connection broke. What had arrived is kept; ask again.",
+  interrupted: "The server stopped in mid-answer. What had arrived is kept; ask again.",
+  endings: {
+      left: "Ended, because this page was closed meanwhile. What had arrived is kept.",
+  },
   sources: "Sources",
   computed: "The model named no source. These words were found by comparing its answer with the documents.",
   weak: "Weak match: check it",
@@ -59,7 +151,16 @@ export const strings = {
   copied: "Copied",
   truncated: "The answer stopped at its length limit.",
   answering: "Answering",
-  complete: (sources) => `Answer complete, ${count(sources, "source", "sources")}.`,
+  stillAnswering: "Still answering",
+  complete: (counts, sources) =>
+    counts.with
+      ? `Answer complete, ${count(counts.all, "sentence", "sentences")}, ${number.format(counts.with)} with sources.`
+      : `Answer complete, ${count(sources, "source", "sources")}.`,
+  supported: (counts) =>
+    counts.all === 1
+      ? "The sentence has a source"
+      : `${number.format(counts.with)} of ${count(counts.all, "sentence has", "sentences have")} a source`,
+  noSource: "no source",
   page: (page) => `page ${page}`,
   timings: (a) =>
     [
@@ -76,6 +177,12 @@ export const strings = {
 
   close: "Close",
   sourceText: "Text of the document",
+  showAs: "Show the source as",
+  asPages: "Pages",
+  asText: "Text",
+  pagesOf: (title) => `Pages of ${title}`,
+  quoteNotFound: "This is the page; the exact words could not be located on it. They stand under “Text”.",
+  pagesFailed: "The file’s pages cannot be shown, so this is the text that was read from it:",
   showBefore: "Show what comes before",
   showAfter: "Show what comes after",
   previousQuote: "Previous quote",

@@ -1,0 +1,1 @@
+export function adaptersPage() { return { element: document.createElement("div"), title: "", update() {}, shown() {} }; }

@@ -1,0 +1,1 @@
+export function comparePage() { return { element: document.createElement("div"), title: "", update() {}, shown() {} }; }
