@@ -117,7 +117,7 @@ def cite(
             place = hit.document_id, citation.start
             found.setdefault(place, citation)
             places.append(list(found).index(place))
-        if said:
+        if places or len(said) >= MIN_WORDS:  # a word or two say nothing that needs a source
             support = max((backing.support for backing in best), default=0.0)
             sentences.append(Sentence(claim.start, claim.end, tuple(places), support))
     return tuple(found.values()), tuple(sentences)

@@ -171,10 +171,13 @@ class KnowledgeBase:
         """Take documents out, and return how many there were."""
         return self._store.documents.delete_documents(self._current()._info.id, document_ids)
 
-    def documents(self, *, after: str = "", limit: int = 100, contains: str = "") -> list[StoredDocument]:
+    def documents(
+        self, *, after: str = "", limit: int = 100, contains: str = "", media_type: str = ""
+    ) -> list[StoredDocument]:
         """Return up to ``limit`` documents by source, from behind ``after``, whose name contains ``contains``."""
-        info = self._current()._info
-        return self._store.documents.documents(info.id, after=after, limit=limit, contains=contains)
+        return self._store.documents.documents(
+            self._current()._info.id, after=after, limit=limit, contains=contains, media_type=media_type
+        )
 
     def sources(self) -> dict[str, int]:
         """Return the row of every document by its source."""

@@ -59,6 +59,7 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
 
     from rag.api import (
         about,
+        adapters,
         auth,
         comparisons,
         conversations,
@@ -71,6 +72,7 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
         page,
         sample,
         search,
+        trash,
     )
     from rag.api.edge import Edge
     from rag.api.service import Service
@@ -90,10 +92,12 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     application = FastAPI(title="Homeground", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     application.state.service = service
     application.state.turns = turns
+    application.state.trash = trash.Trash()
     application.add_middleware(Edge, service=service)
     errors.install(application)
     for module in (
         about,
+        adapters,
         auth,
         comparisons,
         conversations,
@@ -104,6 +108,7 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
         openai,
         sample,
         search,
+        trash,
     ):
         application.include_router(module.router)
     application.include_router(page.page_router())

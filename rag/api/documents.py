@@ -32,7 +32,7 @@ MAX_SLICE_CHARACTERS = 20_000
 DEFAULT_SLICE_CHARACTERS = 4_000
 
 _Offset = Annotated[int, Query(ge=0, le=10**9)]
-_Row = Annotated[int, Path(ge=1, lt=2**63)]
+DocumentRow = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 class NewCollection(Body):
@@ -67,16 +67,22 @@ def list_documents(
     collection: str | None = None,
     after: Annotated[str, Query(max_length=MAX_SOURCE_CHARACTERS)] = "",
     contains: Annotated[str, Query(max_length=256)] = "",
+    media_type: Annotated[str, Query(max_length=256)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> dict[str, Any]:
     """List a page of a collection's documents by source, and say behind which source the next page begins."""
     info = service.collection_info(collection or service.workspace.settings.collection)
-    found = service.workspace.collection(info.name).documents(after=after, limit=limit + 1, contains=contains)
+    store = service.workspace.store
+    found = service.workspace.collection(info.name).documents(
+        after=after, limit=limit + 1, contains=contains, media_type=media_type
+    )
     page = found[:limit]
     return {
         "collection": _collection_object(info),
         "documents": [asdict(document) for document in page],
         "next": page[-1].source if len(found) > limit else None,
+        "media_types": store.documents.media_types(info.id),
+        "last_sync": store.syncs.last(info.id),
     }
 
 
@@ -143,7 +149,7 @@ def _source(filename: str) -> str:
 @router.get("/documents/{collection}/{document_id}")
 def read_document(
     collection: str,
-    document_id: _Row,
+    document_id: DocumentRow,
     service: ServiceDep,
     start: _Offset = 0,
     end: _Offset | None = None,
@@ -186,7 +192,7 @@ def _has_original(document: Document) -> bool:
 
 
 @router.get("/documents/{collection}/{document_id}/file")
-def read_original(collection: str, document_id: _Row, service: ServiceDep) -> Response:
+def read_original(collection: str, document_id: DocumentRow, service: ServiceDep) -> Response:
     """Return a PDF document's file, if it is still where it was indexed from, and is still the same."""
     document = _document(service, collection, document_id)
     if not _has_original(document):
@@ -199,14 +205,6 @@ def read_original(collection: str, document_id: _Row, service: ServiceDep) -> Re
     # Never shown by itself: as an attachment without a type of its own it is bytes that the page reads.
     headers = {"Content-Disposition": "attachment"}
     return Response(data, media_type="application/octet-stream", headers=headers)
-
-
-@router.delete("/documents/{collection}/{document_id}", status_code=204)
-def delete_document(collection: str, document_id: _Row, service: ServiceDep) -> Response:
-    """Take a document out."""
-    if not service.collection(collection).remove(document_id):
-        raise _no_document(collection, document_id)
-    return Response(status_code=204)
 
 
 def _document(service: Service, collection: str, document_id: int) -> Document:

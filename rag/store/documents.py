@@ -198,13 +198,20 @@ class Documents:
         return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
-        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = ""
+        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = "", media_type: str = ""
     ) -> list[StoredDocument]:
-        """Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``."""
+        """Return up to ``limit`` documents, of one type if given, whose source is behind ``after`` and fits."""
         return self._documents(
-            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))",
-            (collection_id, after, contains, limit),
+            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
+            " AND ? IN ('', d.media_type)",
+            (collection_id, after, contains, media_type, limit),
         )
+
+    def media_types(self, collection_id: int) -> list[str]:
+        """Return the types of a collection's documents."""
+        sql = "SELECT DISTINCT media_type FROM documents WHERE collection_id = ? ORDER BY media_type"
+        with self._db.reading() as connection:
+            return [row[0] for row in connection.execute(sql, (collection_id,))]
 
     def document_info(self, collection_id: int, document_id: int) -> StoredDocument:
         """

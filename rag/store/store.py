@@ -13,6 +13,7 @@ from rag.store.database import Database
 from rag.store.documents import Documents
 from rag.store.passages import Passages
 from rag.store.successors import Successors
+from rag.store.syncs import Syncs
 
 
 class Store:
@@ -27,6 +28,7 @@ class Store:
         documents: collections and documents, to read and to change.
         passages: chunks and vectors, as searching reads them.
         conversations: what was asked on the page, and what came of it.
+        syncs: what the last sync of each collection changed.
         successors: collections that are filled to take another one's place.
 
     Raises:
@@ -39,6 +41,7 @@ class Store:
         self.documents = Documents(self._database)
         self.passages = Passages(self._database)
         self.conversations = Conversations(self._database)
+        self.syncs = Syncs(self._database)
         self.successors = Successors(self._database)
 
     def close(self) -> None:

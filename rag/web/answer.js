@@ -72,7 +72,11 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     const weave = answerWeave(answer, (citation, index) => markerButton(citation, () => open(citations, index)));
     prose.replaceChildren(...markdown.blocks(text).map((block) => markdown.element(block, text, weave)));
     const counts = supported(answer);
-    if (counts.with) prose.before(h("p", { class: "counts small" }, icon("check"), strings.supported(counts)));
+    const all = counts.with === counts.all;
+    if (counts.with)
+      prose.before(
+        h("p", { class: `counts small ${all ? "" : "some"}` }, icon(all ? "check" : "info"), strings.supported(counts)),
+      );
     end(
       citations.length ? sources(citations, (index) => open(citations, index)) : unbacked(hits, open),
       answer.finish_reason === "length" && h("p", { class: "muted small" }, strings.truncated),

@@ -112,3 +112,36 @@ export function connection(wait, retry) {
     ),
   );
 }
+
+const UNDO_MS = 15_000;
+
+/** Say what was done, with a way back for a while; the time rests while the notice is pointed at or has the focus. */
+export function undo(text, label, back) {
+  document.querySelector(".undo")?.remove();
+  const toast = h(
+    "div",
+    { class: "notice toast undo", role: "status" },
+    h("span", {}, text),
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          toast.remove();
+          back();
+        },
+      },
+      label,
+    ),
+  );
+  let timer = 0;
+  const rest = () => clearTimeout(timer);
+  const run = () => {
+    rest();
+    timer = setTimeout(() => toast.remove(), UNDO_MS);
+  };
+  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, rest);
+  for (const name of ["pointerleave", "focusout"]) toast.addEventListener(name, run);
+  document.body.append(toast);
+  run();
+}

@@ -10,15 +10,16 @@ export function eventStream({ onState, onProblem }) {
   let controller = null;
   let failures = 0;
   let timer = 0;
+  let opening = false;
 
   /** Call on[type](event) for a turn from event number `after` on, until it has ended. */
   function follow(turn, on, after = 0) {
     followed.set(turn, { after, on });
-    open();
+    openSoon();
   }
 
   function unfollow(turn) {
-    if (followed.delete(turn)) open();
+    if (followed.delete(turn)) openSoon();
   }
 
   /** Go on following a turn that nobody looks at, so that it does not end. */
@@ -27,7 +28,15 @@ export function eventStream({ onState, onProblem }) {
     if (entry) entry.on = {};
   }
 
+  /** Open the stream once for all that is followed in one go. */
+  function openSoon() {
+    if (opening) return;
+    opening = true;
+    queueMicrotask(open);
+  }
+
   function open() {
+    opening = false;
     clearTimeout(timer);
     controller?.abort();
     controller = null;

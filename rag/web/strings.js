@@ -127,7 +127,63 @@ export const strings = {
   done: "Done",
 
   compare: "Compare",
+  compareHint: "One question for all of them…",
+  compareMore:
+    "Ask the same question with and without documents, with and without an adapter. They are answered one after another, so that none slows another down.",
+  arms: "Ways to answer",
+  addArm: "Add another",
+  removeArm: (n) => `Remove way ${n}`,
+  armCollection: (n) => `Documents of way ${n}`,
+  armAdapter: (n) => `Adapter of way ${n}`,
+  noDocumentsOption: "Without documents",
+  letter: (index) => "ABCD"[index],
+  waitingArm: "Waiting…",
+  armFacts: (t) =>
+    [
+      t.new_tokens > 0 && `first word ${seconds(t.first_token_s)}`,
+      `total ${seconds(t.total_s)}`,
+      `${number.format(t.prompt_tokens)} + ${number.format(t.new_tokens)} tokens`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
+  markDifferences: "Mark what differs from A",
+  compareComplete: (n) => `${number.format(n)} answers complete`,
+  voteQuestion: "Which answer is best?",
+  reason: "Why? (kept with your vote)",
+  armIsBest: (index) => `${"ABCD"[index]} is best`,
+  allEqual: "All equally good",
+  allBad: "All bad",
+  voteKept: "Your vote is kept.",
+  earlierComparisons: "Earlier comparisons",
+  voted: "voted",
+  notVoted: "no vote yet",
+  exportVotes: "Export votes",
+  exportMore: "JSON Lines: questions with the answers you accepted, as python -m rag.evaluate reads them",
+
   adapters: "Adapters",
+  adaptersMore: "An adapter teaches the model a style, a format, or to answer from documents. These are on this machine.",
+  noAdapters: "No adapters yet",
+  noAdaptersMore: "Train one from examples of questions and answers, in a terminal:",
+  trainCommand: "python -m finetune.train --config CONFIG",
+  base: "Trained for",
+  licence: "Licence",
+  trainedOn: "Examples",
+  withPassages: "with passages of documents",
+  withoutPassages: "questions and answers alone",
+  usual: "Usual adapter",
+  gatePassed: "Passed its checks",
+  gateAccepted: "Accepted in spite of its checks",
+  gateFailed: "Did not pass its checks",
+  notOffered: "Not offered: it was made for other weights, or did not pass its checks.",
+  tryAdapter: "Try it against the base model",
+  report: "Training report",
+  scores: "Scores before and after",
+  score: "Score",
+  before: "Before",
+  after: "After",
+  change: "Change",
+  difference: (d) => `${d >= 0 ? "+" : "−"}${Math.abs(d).toFixed(3)}`,
+  noScores: "Its training wrote no scores.",
   source: (number, title, page) => `Source ${number}, ${title}${page ? `, page ${page}` : ""}`,
 
   reading: "Reading the documents…",
@@ -200,12 +256,31 @@ export const strings = {
   deleteCollectionSure: (name, documents) =>
     `Delete the collection “${name}” with ${count(documents, "document", "documents")}? This cannot be undone.`,
   deleteDocument: (title) => `Delete ${title}`,
-  deleteDocumentSure: (title) => `Delete “${title}” from this collection? The file on your disk stays where it is.`,
   delete: "Delete",
   deleted: (title) => `${title} was deleted.`,
+  restored: (title) => `${title} is back.`,
+  undo: "Undo",
+  typeFilter: "Show type",
+  allTypes: "All types",
+  noneOfType: "No document of this type.",
+  clearSearch: "Clear",
+  lastSync: (sync) =>
+    `Last sync with changes, ${moment.format(new Date(sync.finished * 1000))}: ${
+      ["new", "changed", "removed", "errors"]
+        .filter((name) => sync[name].count)
+        .map((name) => strings.syncCounts[name](sync[name].count))
+        .join(", ")
+    }`,
+  syncCounts: {
+    new: (n) => `${number.format(n)} new`,
+    changed: (n) => `${number.format(n)} changed`,
+    removed: (n) => `${number.format(n)} gone`,
+    errors: (n) => count(n, "problem", "problems"),
+  },
+  syncKinds: { new: "New", changed: "Changed", removed: "Gone", errors: "Could not be read" },
   dropHere: "Drop files or a folder here",
   dropMore: (mb) =>
-    `PDF, Markdown, HTML, reStructuredText, plain text and source code, up to ${number.format(mb)} MB each.`,
+    `PDF, Office, OpenDocument, HTML, Markdown, mail, tables, source code and more, up to ${number.format(mb)} MB each.`,
   addFiles: "Add files",
   addFolder: "Add a folder",
   uploads: "Files being added",
