@@ -1,10 +1,5 @@
 // Every sentence of the page. Values that need numbers or names are functions.
-const number = new Intl.NumberFormat("en");
-const plural = new Intl.PluralRules("en");
-const count = (n, one, other) => `${number.format(n)} ${plural.select(n) === "one" ? one : other}`;
-const seconds = (s) => `${s.toFixed(s < 10 ? 2 : 1)} s`;
-const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
-const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+import { number, count, seconds, moment, day } from "./format.js";
 
 export const strings = {
   app: "Homeground",
@@ -18,7 +13,6 @@ export const strings = {
   signedOutDone: "You are signed out.",
   disconnected: "Homeground does not answer",
   disconnectedMore: "It may have been stopped. Start it again in the terminal; the page goes on by itself.",
-
   welcome: "What would you like to know?",
   welcomeMore: (collection, documents) =>
     `Answers come from ${count(documents, "document", "documents")} in “${collection}”. Every number in an answer opens the exact words behind it.`,
@@ -48,7 +42,6 @@ export const strings = {
   editMore: "The new question takes this one’s place; what was said after it goes.",
   askAgain: "Ask again",
   copyQuestion: "Copy the question",
-
   conversations: "Conversations",
   newConversation: "New conversation",
   searchConversations: "Search conversations",
@@ -89,7 +82,6 @@ export const strings = {
   engine: "Engine",
   refusal: "Chance that nothing answers it",
   seconds,
-
   notConnected: "Not connected.",
   notConnectedMore: (s) => `Trying again in ${Math.max(1, Math.round(s))} s; nothing is lost.`,
   tryNow: "Try now",
@@ -125,7 +117,6 @@ export const strings = {
   back: "Back",
   next: "Next",
   done: "Done",
-
   compare: "Compare",
   compareHint: "One question for all of them…",
   compareMore:
@@ -185,7 +176,6 @@ export const strings = {
   difference: (d) => `${d >= 0 ? "+" : "−"}${Math.abs(d).toFixed(3)}`,
   noScores: "Its training wrote no scores.",
   source: (number, title, page) => `Source ${number}, ${title}${page ? `, page ${page}` : ""}`,
-
   reading: "Reading the documents…",
   thinking: "Thinking…",
   stillThinking: (s) => `Still working, ${Math.round(s)} s so far…`,
@@ -245,7 +235,6 @@ export const strings = {
   nextQuote: "Next quote",
   quoteOf: (at, all) => `Quote ${at} of ${all}`,
   pageBreak: (page) => `Page ${page}`,
-
   documents: "Documents",
   newCollection: "New collection",
   collectionName: "Name",

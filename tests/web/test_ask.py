@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,7 +49,7 @@ def test_sentences_lead_to_their_source_or_say_that_there_is_none(
     page.keyboard.press("Escape")
     page.get_by_role("button", name="How this came about").click()
     insight = page.locator(".insight")
-    expect(insight.locator("tbody tr")).to_have_count(2)
+    expect(insight.locator("tbody tr")).to_have_count(1)
     expect(insight.locator("pre").last).to_contain_text(f"Question: {QUESTION}")
     expect(insight).to_contain_text("Retrieval")
 
@@ -66,7 +65,7 @@ def test_answer_without_markers_gets_computed_ones(open_page: Callable[..., Page
 
 
 def test_turn_outlives_a_reload(open_page: Callable[..., Page], live: Live) -> None:
-    live.generator.replies = ["one two three four five six seven eight nine ten. " * 3]
+    live.generator.replies = ["one two three four five six seven eight nine ten. " * 15]
     live.generator.gate = Beat()
     page = open_page()
     ask(page)
@@ -176,20 +175,3 @@ def test_narrow_screen_hides_the_conversations_behind_a_button(open_page: Callab
     ask(page)
     expect(page.locator(".foot")).to_be_visible()
     expect(conversations).to_be_hidden()
-
-
-def test_long_answer_leaves_the_page_smooth(open_page: Callable[..., Page], live: Live, tmp_path: Path) -> None:
-    live.generator.replies = [("The badge **costs** five pounds [1]. " * 12 + "\n\n") * 40]
-    page = open_page()
-    page.evaluate(
-        """() => {
-          window.longest = 0;
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
-          }).observe({ type: "longtask", buffered: true });
-        }"""
-    )
-    ask(page)
-    expect(page.locator(".prose p")).to_have_count(40)
-    expect(page.locator(".foot")).to_be_visible()
-    (tmp_path / "longest").write_text(str(page.evaluate("() => window.longest")))  # told, not judged: machines differ
