@@ -57,23 +57,8 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     # FastAPI and the store are imported here, so that --help answers at once.
     from fastapi import FastAPI
 
-    from rag.api import (
-        about,
-        adapters,
-        auth,
-        comparisons,
-        conversations,
-        documents,
-        embeddings,
-        errors,
-        health,
-        models,
-        openai,
-        page,
-        sample,
-        search,
-        trash,
-    )
+    from rag.api import about, adapters, auth, comparisons, conversations, documents, embeddings, errors, health
+    from rag.api import models, openai, page, sample, search, trash  # isort: skip
     from rag.api.edge import Edge
     from rag.api.service import Service
     from rag.api.turns import Turns

@@ -247,12 +247,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """
-    A sentence of an answer, ``text[start:end]``.
-
-    ``citations`` are indexes into the answer's, none for a sentence without a source; ``support`` is the share of its
-    words that the best of these quotes holds, in ``[0, 1]``.
-    """
+    """A sentence of an answer, with indexes of its citations and the share of its words that the best of them holds."""
 
     start: int
     end: int

@@ -70,6 +70,7 @@ def serving(
     *,
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
+    port: int = 0,
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -80,10 +81,11 @@ def serving(
         generator: what answers.
         ready: wait until it is ready.
         watch: the folders that it watches.
+        port: where it listens; 0 takes any free one.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         port = listener.getsockname()[1]
         settings = load(
             data_dir=directory,

@@ -57,7 +57,7 @@ export function eventStream({ onState, onProblem }) {
       if (own === controller && followed.size) throw new api.ApiError("", "offline", 0);
     } catch (error) {
       if (own !== controller) return; // another one took its place
-      if (api.PAGE_STATES.has(error.code) && error.code !== "offline") onProblem(error);
+      if (error.code === "signed_out") onProblem(error);
       else if (error instanceof api.ApiError && error.status === 404) lose(error);
       else again();
     } finally {
