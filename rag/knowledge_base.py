@@ -180,10 +180,12 @@ class KnowledgeBase:
         """Take documents out, and return how many there were."""
         return self._store.documents.delete_documents(self._current()._info.id, document_ids)
 
-    def documents(self, *, after: str = "", limit: int = 100, contains: str = "") -> list[StoredDocument]:
+    def documents(
+        self, *, after: str = "", limit: int = 100, contains: str = "", media_type: str = ""
+    ) -> list[StoredDocument]:
         """Return up to ``limit`` documents by source, from behind ``after``, whose name contains ``contains``."""
         info = self._current()._info
-        return self._store.documents.documents(info.id, after, limit, contains, self._readable(info))
+        return self._store.documents.documents(info.id, after, limit, contains, media_type, self._readable(info))
 
     def sources(self) -> dict[str, int]:
         """Return the row of every document by its source."""

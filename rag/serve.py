@@ -58,25 +58,32 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     # FastAPI and the store are imported here, so that --help answers at once.
     from fastapi import FastAPI
 
-    from rag.api import about, auth, documents, embeddings, errors, grants, health, models, openai, page, search, users
+    from rag.api import errors
     from rag.api.edge import Edge
+    from rag.api.routers import routers
     from rag.api.service import Service
+    from rag.api.trash import Trash
+    from rag.api.turns import Turns
 
     service = Service(workspace, access)
+    turns = Turns(service)
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        workspace.store.conversations.interrupt_running()
         service.start()
         yield
         await service.drain()
+        await turns.settle()
 
     application = FastAPI(title="Homeground", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     application.state.service = service
+    application.state.turns = turns
+    application.state.trash = Trash()
     application.add_middleware(Edge, service=service)
     errors.install(application)
-    for module in (about, auth, documents, embeddings, grants, health, models, openai, search, users):
-        application.include_router(module.router)
-    application.include_router(page.page_router())
+    for router in routers():
+        application.include_router(router)
     return application
 
 

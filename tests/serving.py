@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from models.base import Generator
 from rag.access import Access
@@ -77,6 +78,7 @@ def serving(
     *,
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
+    port: int = 0,
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -87,10 +89,11 @@ def serving(
         generator: what answers.
         ready: wait until it is ready.
         watch: the folders that it watches.
+        port: where it listens; 0 takes any free one.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         port = listener.getsockname()[1]
         settings = load(
             data_dir=directory,
@@ -117,6 +120,15 @@ def serving(
             finally:
                 uvicorn_server.should_exit = True
                 thread.join()
+
+
+def routes(live: Live) -> Iterator[tuple[str, str]]:
+    """Return method and path of every route, as the application lists them."""
+    for route in iter_route_contexts(live.app.routes):
+        assert route.path, "a route of a kind that this function does not know"
+        assert route.methods, "a route of a kind that this function does not know"
+        for method in route.methods:
+            yield method, route.path
 
 
 def filled(settings: Settings, generator: Generator) -> Workspace:

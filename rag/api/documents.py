@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -16,6 +18,8 @@ from rag.api.answers import Body
 from rag.api.errors import ApiError, missing
 from rag.api.service import PrincipalDep, Service, ServiceDep
 from rag.knowledge_base import KnowledgeBase
+from rag.load.files import read_file
+from rag.load.values import Limits
 from rag.report import Report
 from rag.store.grants import Grant
 from rag.store.records import CollectionInfo
@@ -24,13 +28,14 @@ from rag.types import Document
 router = APIRouter(prefix="/api")
 
 MAX_FILES = 100
+PDF = "application/pdf"
 MAX_SOURCE_CHARACTERS = 1000
 MAX_PAGE = 500
 MAX_SLICE_CHARACTERS = 20_000
 DEFAULT_SLICE_CHARACTERS = 4_000
 
 _Offset = Annotated[int, Query(ge=0, le=10**9)]
-_Row = Annotated[int, Path(ge=1, lt=2**63)]
+DocumentRow = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 class NewCollection(Body):
@@ -48,11 +53,11 @@ def list_collections(service: ServiceDep, principal: PrincipalDep) -> dict[str, 
 @router.post("/collections", status_code=201)
 def create_collection(body: NewCollection, service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """Make an empty collection, which the caller manages; one that exists stays as it is."""
-    _make(service, principal, body.name)
+    make_collection(service, principal, body.name)
     return _collection_object(service, principal, service.collection_info(principal, body.name))
 
 
-def _make(service: Service, principal: Principal, name: str) -> None:
+def make_collection(service: Service, principal: Principal, name: str) -> None:
     """
     Make a collection, and let its maker manage it.
 
@@ -90,16 +95,23 @@ def list_documents(
     collection: str | None = None,
     after: Annotated[str, Query(max_length=MAX_SOURCE_CHARACTERS)] = "",
     contains: Annotated[str, Query(max_length=256)] = "",
+    media_type: Annotated[str, Query(max_length=256)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> dict[str, Any]:
     """List a page of a collection's documents by source, and say behind which source the next page begins."""
     info = service.collection_info(principal, collection or service.workspace.settings.collection)
-    found = service.collection(principal, info.name).documents(after=after, limit=limit + 1, contains=contains)
+    store = service.workspace.store
+    readable = service.authority.readable(principal, info)
+    found = service.collection(principal, info.name).documents(
+        after=after, limit=limit + 1, contains=contains, media_type=media_type
+    )
     page = found[:limit]
     return {
         "collection": _collection_object(service, principal, info),
         "documents": [asdict(document) for document in page],
         "next": page[-1].source if len(found) > limit else None,
+        "media_types": store.documents.media_types(info.id, readable),
+        "last_sync": store.syncs.last(info.id) if readable is None else None,
     }
 
 
@@ -135,7 +147,7 @@ def _store(service: Service, principal: Principal, collection: str, files: list[
     """Read one file after the other, so that only one at a time is in memory."""
     sources = [_source(file.filename or "") for file in files]
     if collection not in {info.name for info in service.collections(principal)}:
-        _make(service, principal, collection)
+        make_collection(service, principal, collection)
     targets = [service.collection(principal, collection, Level.WRITE, source) for source in sources]
     total = Report()
     for source, target, file in zip(sources, targets, files, strict=True):
@@ -171,14 +183,14 @@ def _source(filename: str) -> str:
 @router.get("/documents/{collection}/{document_id}")
 def read_document(
     collection: str,
-    document_id: _Row,
+    document_id: DocumentRow,
     service: ServiceDep,
     principal: PrincipalDep,
     start: _Offset = 0,
     end: _Offset | None = None,
 ) -> dict[str, Any]:
     """Return what is known of a document, and the slice ``start`` to ``end`` of its text, in characters."""
-    document = _document(service.collection(principal, collection), document_id)
+    document = stored_document(service.collection(principal, collection), document_id)
     service.log.note(principal, "read", collection, [document.source])
     begin = min(start, len(document.text))
     stop = min(begin + DEFAULT_SLICE_CHARACTERS if end is None else end, len(document.text))
@@ -195,6 +207,7 @@ def read_document(
         "metadata": dict(document.metadata),
         "sha256": document.sha256,
         "modified": document.modified,
+        "original": _has_original(document),
         "start": begin,
         "end": stop,
         "text": document.text[begin:stop],
@@ -209,18 +222,35 @@ def read_document(
     }
 
 
-@router.delete("/documents/{collection}/{document_id}", status_code=204)
-def delete_document(collection: str, document_id: _Row, service: ServiceDep, principal: PrincipalDep) -> Response:
-    """Take a document out."""
-    source = _document(service.collection(principal, collection), document_id).source
-    if not service.collection(principal, collection, Level.WRITE, source).remove(document_id):
-        raise _no_document(collection, document_id)
-    service.workspace.store.accesses.forget(collection, [source])
-    service.log.note(principal, "delete", collection, [source])
-    return Response(status_code=204)
+def _has_original(document: Document) -> bool:
+    """Tell whether a document's pages can be shown as its author made them; the file itself is checked when read."""
+    return document.media_type == PDF and bool(document.origin) and FilePath(document.origin).is_file()
 
 
-def _document(knowledge_base: KnowledgeBase, document_id: int) -> Document:
+@router.get("/documents/{collection}/{document_id}/file")
+def read_original(collection: str, document_id: DocumentRow, service: ServiceDep, principal: PrincipalDep) -> Response:
+    """Return a PDF document's file, if it is still where it was indexed from, and is still the same."""
+    document = stored_document(service.collection(principal, collection), document_id)
+    if not _has_original(document):
+        raise missing("the file of this document is not kept; its text is.", "no_original")
+    data, _ = read_file(FilePath(document.origin), Limits().input_bytes)
+    if hashlib.sha256(data).hexdigest() != document.sha256:
+        raise ApiError(
+            409, "the file has changed since it was indexed; index it again to see its pages.", code="changed"
+        )
+    service.log.note(principal, "read", collection, [document.source])
+    # Never shown by itself: as an attachment without a type of its own it is bytes that the page reads.
+    headers = {"Content-Disposition": "attachment"}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def stored_document(knowledge_base: KnowledgeBase, document_id: int) -> Document:
+    """
+    Return a whole document.
+
+    Raises:
+        ApiError: there is none, for this reader (404).
+    """
     try:
         return knowledge_base.document(document_id)
     except InputError as error:  # the only one that reading a row can raise: there is none, for this reader

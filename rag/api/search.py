@@ -93,6 +93,7 @@ class AskBody(Body):
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     seed: Seed | None = None
+    prompt: bool = Field(default=False, description="give the messages that the model read, too")
 
 
 @router.post("/search")
@@ -113,8 +114,8 @@ async def ask(body: AskBody, request: Request, service: ServiceDep, principal: P
         await run_in_threadpool(service.collection_info, principal, body.collection)
     job = service.submit(principal, body.collection, lambda: _begin(body, principal, service))
     if body.stream:
-        return EventStream(_events(service, job), job)
-    return JSONResponse(answer_object(await whole(request, service, job), job))
+        return EventStream(_events(service, job, prompt=body.prompt), job)
+    return JSONResponse(answer_object(await whole(request, service, job), job, prompt=body.prompt))
 
 
 def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStream:
@@ -141,7 +142,7 @@ def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStrea
     return service.noted(stream, principal, body.question)
 
 
-async def _events(service: Service, job: Job) -> AsyncIterator[str]:
+async def _events(service: Service, job: Job, *, prompt: bool) -> AsyncIterator[str]:
     try:
         async for outcome in outcomes(service, job):
             match outcome:
@@ -150,17 +151,19 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
                 case Waiting():
                     yield sse({"ahead": outcome.ahead}, "queued")
                 case Answer():
-                    yield sse(answer_object(outcome, job), "answer")
+                    yield sse(answer_object(outcome, job, prompt=prompt), "answer")
                 case text:
                     yield sse({"text": text}, "token")
     except Exception as error:
         yield sse(as_api_error(error).as_object(), "error")
 
 
-def answer_object(answer: Answer, job: Job) -> dict[str, Any]:
+def answer_object(answer: Answer, job: Job, *, prompt: bool = False) -> dict[str, Any]:
     """Return an answer as JSON: what ``rag.ask --json`` prints, the passages looked at, the time in the queue."""
     shown = as_object(answer)
     shown["timings"]["queued_s"] = job.queued_s
+    if prompt:
+        shown["prompt"] = [asdict(message) for message in answer.prompt]
     return shown | {"hits": [hit_object(hit) for hit in answer.hits]}
 
 

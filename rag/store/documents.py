@@ -164,19 +164,12 @@ class Documents:
         )
         document_id = connection.last_insert_rowid()
         for chunk, vector in zip(prepared.chunks, prepared.vectors, strict=True):
+            place = (collection_id, document_id, chunk.start, chunk.end, chunk.page)
+            words = (json.dumps(chunk.headings, ensure_ascii=False), chunk.text, chunk.table_header)
             connection.execute(
                 "INSERT INTO chunks (collection_id, document_id, start, end, page, headings, text, table_header)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    collection_id,
-                    document_id,
-                    chunk.start,
-                    chunk.end,
-                    chunk.page,
-                    json.dumps(chunk.headings, ensure_ascii=False),
-                    chunk.text,
-                    chunk.table_header,
-                ),
+                (*place, *words),
             )
             connection.execute(
                 "INSERT INTO vectors (chunk_id, vector) VALUES (?, ?)",
@@ -212,15 +205,29 @@ class Documents:
         return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
-        self, collection_id: int, after: str = "", limit: int = 100, contains: str = "", among: Ids | None = None
+        self,
+        collection_id: int,
+        after: str = "",
+        limit: int = 100,
+        contains: str = "",
+        media_type: str = "",
+        among: Ids | None = None,
     ) -> list[StoredDocument]:
         """Return up to ``limit`` documents behind source ``after`` that contain ``contains``, of the rows ``among``."""
         where = (
             "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
-            " AND (?4 IS NULL OR d.id IN (SELECT value FROM json_each(?4)))"
+            " AND ? IN ('', d.media_type) AND (?5 IS NULL OR d.id IN (SELECT value FROM json_each(?5)))"
         )
-        rows = None if among is None else json.dumps(among.tolist())
-        return self._documents(where, (collection_id, after, contains, rows, limit))
+        return self._documents(where, (collection_id, after, contains, media_type, _rows(among), limit))
+
+    def media_types(self, collection_id: int, among: Ids | None = None) -> list[str]:
+        """Return the types of a collection's documents, of the rows ``among``."""
+        sql = (
+            "SELECT DISTINCT media_type FROM documents WHERE collection_id = ?"
+            " AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) ORDER BY media_type"
+        )
+        with self._db.reading() as connection:
+            return [row[0] for row in connection.execute(sql, (collection_id, _rows(among)))]
 
     def _documents(self, where: str, bindings: tuple[object, ...]) -> list[StoredDocument]:
         sql = f"""
@@ -287,3 +294,7 @@ class Documents:
             rows = np.fromiter((row for (row,) in connection.execute(sql, bindings)), dtype=np.int64)
         rows.flags.writeable = False
         return rows
+
+
+def _rows(among: Ids | None) -> str | None:
+    return None if among is None else json.dumps(among.tolist())

@@ -124,6 +124,35 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX accesses_by_time ON accesses(at);
     """,
+    """
+    CREATE TABLE conversations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        scope TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        title TEXT NOT NULL,
+        created REAL NOT NULL,
+        changed REAL NOT NULL,
+        vote TEXT NOT NULL DEFAULT 'null'
+    ) STRICT;
+    CREATE INDEX conversations_by_scope ON conversations(scope, kind, changed);
+    CREATE TABLE turns (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+        question TEXT NOT NULL,
+        collection TEXT,
+        adapter TEXT,
+        state TEXT NOT NULL,
+        text TEXT NOT NULL DEFAULT '',
+        result TEXT NOT NULL DEFAULT 'null',
+        created REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX turns_by_conversation ON turns(conversation_id);
+    CREATE TABLE syncs (
+        collection_id INTEGER PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE,
+        finished REAL NOT NULL,
+        report TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

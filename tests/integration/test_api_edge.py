@@ -10,24 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 
 from rag.api.edge import MAX_JSON_BYTES, PUBLIC
 from rag.api.page import STATIC_PREFIX
 from tests.fakes import ScriptedGenerator
-from tests.serving import API_KEY, Live, serving
+from tests.serving import API_KEY, Live, routes, serving
 
 ASK = {"question": "What does a lost badge cost?"}
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "Hello?"}]}
-
-
-def routes(live: Live) -> Iterator[tuple[str, str]]:
-    """Return method and path of every route, as the application lists them."""
-    for route in iter_route_contexts(live.app.routes):
-        assert route.path, "a route of a kind that this test does not know"
-        assert route.methods, "a route of a kind that this test does not know"
-        for method in route.methods:
-            yield method, route.path
 
 
 def body_of(method: str, path: str) -> dict[str, Any]:

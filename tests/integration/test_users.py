@@ -14,14 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 
 from rag.access import Level
 from rag.access.passwords import hashed
 from rag.api.edge import PUBLIC
 from rag.api.page import STATIC_PREFIX
 from tests.fakes import ScriptedGenerator
-from tests.serving import Beat, Live, sends_csrf_token, serving, wait_until
+from tests.serving import Beat, Live, routes, sends_csrf_token, serving, wait_until
 from tests.team import client_with, key_of, upload, user
 
 SECRET = "The umbrella of the director is hidden behind the third boiler."
@@ -65,7 +64,24 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "GET /api/documents/{collection}/{document_id}": {},
     "GET /api/collections/{collection}/grants": {},
     "PUT /api/collections/{collection}/grants": {"json": {"level": "manage", "user": "ann"}},
+    "GET /api/conversations/{conversation_id}": {},
+    "PATCH /api/conversations/{conversation_id}": {"json": {"title": "Mine"}},
+    "POST /api/conversations/{conversation_id}/turns": {"json": ASK},
+    "GET /api/turns/{turn_id}": {},
+    "POST /api/turns/{turn_id}/stop": {},
+    "GET /api/events": {"path": "/api/events?follow={turn_id}"},
+    "DELETE /api/conversations/{conversation_id}": {},
+    "POST /api/comparisons": {
+        "json": {
+            "question": "Where is it?",
+            "arms": [{"collection": "hers"}, {"collection": "hers", "adapter": "base"}],
+        }
+    },
+    "GET /api/comparisons/{comparison_id}": {},
+    "POST /api/comparisons/{comparison_id}/vote": {"json": {"verdict": "equal"}},
+    "DELETE /api/comparisons/{comparison_id}": {},
     "DELETE /api/documents/{collection}/{document_id}": {},
+    "POST /api/documents/{collection}/{document_id}/restore": {},
     "DELETE /api/collections/{collection}": {},
 }
 """Routes about an object: its owner gets through, a stranger learns that there is none."""
@@ -78,6 +94,12 @@ PERSONAL: dict[str, dict[str, Any]] = {
     "POST /api/keys": {"json": {}},
     "GET /v1/models": {},
     "POST /v1/embeddings": {"json": {"model": "hash", "input": "text"}},
+    "GET /api/adapters": {},
+    "GET /api/conversations": {},
+    "POST /api/conversations": {},
+    "GET /api/comparisons": {},
+    "GET /api/comparisons/export": {},
+    "POST /api/sample": {},
     "POST /sign-out": {},
     "GET /openapi.json": {},
 }
@@ -94,38 +116,70 @@ ADMINISTRATORS: dict[str, dict[str, Any]] = {
     "GET /api/accesses": {},
     "GET /api/all-collections": {},
 }
-OTHERS = {"PUT /api/me/password", "DELETE /api/keys/{key_id}"}
-"""Routes that have tests of their own below."""
+OTHERS = {
+    "PUT /api/me/password",
+    "DELETE /api/keys/{key_id}",
+    "GET /api/documents/{collection}/{document_id}/file",
+    "GET /api/adapters/{name}/report",
+}
+"""Routes that have tests of their own, here or elsewhere; adapters are everybody's."""
+
+
+IDS = {"collection": "hers", "document_id": 3}
 
 
 def send(client: httpx.Client, route: str, **request: Any) -> httpx.Response:
     method, path = route.split()
-    path = request.pop("path", path).replace("{collection}", "hers").replace("{document_id}", "3")
+    path = request.pop("path", path)
+    for name, value in (IDS | request.pop("ids", {})).items():
+        path = path.replace(f"{{{name}}}", str(value))
     return client.request(method, path, **request)
 
 
 def test_every_route_is_in_the_matrix(live: Live) -> None:
     found = {
-        f"{method} {route.path}"
-        for route in live.app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods
-        if route.path not in PUBLIC and not route.path.startswith(STATIC_PREFIX)
+        f"{method} {path}"
+        for method, path in routes(live)
+        if path not in PUBLIC and not path.startswith(STATIC_PREFIX) and method != "HEAD"
     }
-    assert found <= {*OBJECTS, *PERSONAL, *ADMINISTRATORS, *OTHERS}
+    listed = {*OBJECTS, *PERSONAL, *ADMINISTRATORS, *OTHERS}
+    assert found == listed
 
 
 def test_object_routes_are_for_its_owner(live: Live, ann: httpx.Client, bob: httpx.Client) -> None:
     with user(live, "carl", is_admin=True) as carl:
         live.service.workspace.store.people.change_user("carl", is_suspended=True)
-        for route, request in OBJECTS.items():
+        talk = ann.post("/api/conversations").json()["id"]
+        turn = ann.post(f"/api/conversations/{talk}/turns", json=ASK).json()["id"]
+        arms = [{"collection": "hers"}, {"collection": "hers", "adapter": "base"}]
+        comparison = ann.post("/api/comparisons", json={"question": "Where?", "arms": arms}).json()["id"]
+        ids = {"conversation_id": talk, "turn_id": turn, "comparison_id": comparison}
+        for route, plain in OBJECTS.items():
+            request = plain | {"ids": ids}
             with live.stranger() as nobody:
                 assert send(nobody, route, **request).status_code == 401, route
             assert send(carl, route, **request).status_code == 401, route
             refused = send(bob, route, **request)
             assert refused.status_code in (403, 404, 409), route
             assert "umbrella" not in refused.text.replace(ASK["question"], "")
-            assert send(ann, route, **request).status_code in (200, 201, 204), route
+            assert send(ann, route, **request).status_code in (200, 201, 202, 204), route
+
+
+def test_file_of_a_document_is_for_its_readers(ann: httpx.Client, bob: httpx.Client) -> None:
+    for client, code in ((ann, "no_original"), (bob, "collection_not_found")):
+        answer = client.get("/api/documents/hers/3/file")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, code)
+
+
+def test_answers_from_a_deleted_document_are_taken_out_of_conversations(ann: httpx.Client) -> None:
+    talk = ann.post("/api/conversations").json()["id"]
+    turn = ann.post(f"/api/conversations/{talk}/turns", json=ASK).json()["id"]
+    wait_until(lambda: ann.get(f"/api/turns/{turn}").json()["state"] == "done")
+    assert "third boiler" in ann.get(f"/api/turns/{turn}").text
+    ann.delete("/api/documents/hers/3")
+    after = ann.get(f"/api/turns/{turn}")
+    assert "third boiler" not in after.text
+    assert after.json()["result"]["error"]["code"] == "document_deleted"
 
 
 def test_personal_routes_show_everybody_his_own(live: Live, ann: httpx.Client, bob: httpx.Client) -> None:
