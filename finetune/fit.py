@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import str_to_bool
+from accelerate.utils import str_to_bool  # type: ignore[import-untyped]
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, TrainerState, TrainingArguments
@@ -88,7 +88,7 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
 
     Raises:
         ModelError: the model cannot be loaded.
-        ConfigError: it has no modules of the names in ``lora.targets``.
+        ConfigError: it has no modules of the names in ``lora.targets``, or its rows cannot be packed.
     """
     dtype = best_dtype(device) if config.precision == "auto" else PRECISIONS[config.precision]
     more: dict[str, Any] = {}
@@ -112,9 +112,12 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
     try:
         with warnings.catch_warnings():  # PEFT 0.21 asks transformers 5.23 by a name that is going away
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            return get_peft_model(network, settings)
+            adapted = get_peft_model(network, settings)
     except ValueError as error:
         raise ConfigError(f"lora.targets: {error}") from error
+    if config.packing:
+        require_packable(adapted)
+    return adapted
 
 
 def anchor_of(
@@ -180,8 +183,6 @@ def fit(
     args = arguments(config, len(steps), device, directory / "checkpoints")
     _require_equal_work(config, args.world_size)
     network = lora_network(config, model, args.device)
-    if config.packing:
-        require_packable(network)
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
     progress = ShowProgress(step_tokens)
     signals, best = StopOnSignal(), directory / "best"

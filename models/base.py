@@ -177,6 +177,10 @@ class Generator(Protocol):
         """Exact length in tokens of the prompt that :meth:`stream` would read."""
         ...
 
+    def forget(self) -> None:
+        """Let go of everything that earlier prompts left in memory; waits for the answer at hand."""
+        ...
+
     def stream(
         self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
     ) -> TokenStream:

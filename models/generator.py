@@ -104,6 +104,12 @@ class LocalGenerator:
         head = self._head(messages, prompt)
         return self._answer(prompt, head, replace(params, max_tokens=min(params.max_tokens, room)), chosen, scope)
 
+    def forget(self) -> None:
+        """Let go of earlier prompts and answers; see :class:`models.base.Generator`."""
+        with self._running:
+            self._prefixes = PrefixCache()
+            self._repeats = Repeats()
+
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
         if name not in offered:

@@ -104,6 +104,9 @@ class RemoteGenerator:
                 "server."
             ) from error
 
+    def forget(self) -> None:
+        """Do nothing: what the server remembers is its own."""
+
     def stream(
         self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
     ) -> TokenStream:

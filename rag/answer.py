@@ -101,8 +101,8 @@ def answer_from(
     said = yield from _generate(
         replace(question, params=params), prompt, generator, retrieved, MarkerFilter(len(given))
     )
-    citations = () if abstains(said.text) else cite(said.text, given, documents)
-    yield _answer(question, generator, said, citations, given, collection)
+    citations, sentences = ((), ()) if abstains(said.text) else cite(said.text, given, documents)
+    yield replace(_answer(question, generator, said, citations, given, collection), sentences=sentences)
 
 
 def answer_plainly(question: Question, *, generator: base.Generator) -> AnswerStream:
@@ -185,6 +185,7 @@ class _Said:
     timings: Timings
     finish_reason: str
     refusal_probability: float | None
+    prompt: tuple[Message, ...] = ()
 
 
 def _generate(
@@ -216,7 +217,7 @@ def _generate(
         timings.prompt_tokens,
         timings.new_tokens,
     )
-    return _Said("".join(pieces), timings, reason, refusal)
+    return _Said("".join(pieces).strip(), timings, reason, refusal, tuple(prompt.messages))
 
 
 def _timings(question: Question, retrieved: float, first: float, prompt_tokens: int, new_tokens: int) -> Timings:
@@ -239,7 +240,7 @@ def _answer(
     collection: str | None,
 ) -> Answer:
     return Answer(
-        text=said.text.strip(),
+        text=said.text,
         abstained=collection is not None and abstains(said.text),
         citations=citations,
         hits=hits,
@@ -250,4 +251,5 @@ def _answer(
         engine=generator.engine,
         finish_reason=said.finish_reason,
         refusal_probability=said.refusal_probability,
+        prompt=said.prompt,
     )

@@ -97,6 +97,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
         "abstained": answer.abstained,
         "refusal_probability": answer.refusal_probability,
         "citations": citations,
+        "sentences": [asdict(sentence) for sentence in answer.sentences],
         "timings": asdict(answer.timings),
         "model": answer.model,
         "adapter": answer.adapter,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag.index.lexical import words
-from rag.types import Citation, Document, Hit
+from rag.types import Citation, Document, Hit, Sentence
 
 MIN_WORDS = 3
 """A heading or a remnant of fewer words backs nothing, unless its source holds nothing else."""
@@ -39,6 +39,16 @@ class _Sentence:
     start: int
     end: int
     words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A sentence of an answer: its slice, its words without markers, and the numbers of its markers."""
+
+    start: int
+    end: int
+    text: str
+    numbers: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +88,11 @@ class MarkerFilter:
         return _MARKER.sub(lambda match: match[0] if 1 <= int(match[1]) <= self._sources else "", text)
 
 
-def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tuple[Citation, ...]:
+def cite(
+    answer: str, hits: Sequence[Hit], documents: dict[int, Document]
+) -> tuple[tuple[Citation, ...], tuple[Sentence, ...]]:
     """
-    Return the citations of an answer, in the order of its claims, each quote once.
+    Return the citations of an answer, in the order of its claims, each quote once, and what stands behind each claim.
 
     Args:
         answer: the text as shown.
@@ -89,19 +101,26 @@ def cite(answer: str, hits: Sequence[Hit], documents: dict[int, Document]) -> tu
     """
     sources = [_sentences(hit, documents[hit.document_id]) for hit in hits]
     claims = _claims(answer, len(hits))
-    marked = any(numbers for _, numbers in claims)
+    marked = any(claim.numbers for claim in claims)
     found: dict[tuple[int, int], Citation] = {}
-    for claim, numbers in claims:
-        said = frozenset(words(claim))
-        candidates = numbers if marked else range(1, len(hits) + 1)
+    sentences = []
+    for claim in claims:
+        said = frozenset(words(claim.text))
+        candidates = claim.numbers if marked else range(1, len(hits) + 1)
         best = _best_sentences(said, candidates, sources)
         if not marked:
             best = [backing for backing in best[:1] if _is_backed(said, backing)]
+        places = []
         for backing in best:
             hit = hits[backing.number - 1]
             citation = _citation(backing, hit, documents[hit.document_id], computed=not marked)
-            found.setdefault((hit.document_id, citation.start), citation)
-    return tuple(found.values())
+            place = hit.document_id, citation.start
+            found.setdefault(place, citation)
+            places.append(list(found).index(place))
+        if places or len(said) >= MIN_WORDS:  # a word or two say nothing that needs a source
+            support = max((backing.support for backing in best), default=0.0)
+            sentences.append(Sentence(claim.start, claim.end, tuple(places), support))
+    return tuple(found.values()), tuple(sentences)
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -109,19 +128,21 @@ def sentence_ends(text: str) -> list[int]:
     return [match.end() for match in _SENTENCE_END.finditer(text)]
 
 
-def _claims(answer: str, sources: int) -> list[tuple[str, list[int]]]:
+def _claims(answer: str, sources: int) -> list[_Claim]:
     """Return each sentence with its markers' numbers, up to ``sources``; lone markers belong to what is before."""
-    claims: list[tuple[str, list[int]]] = []
+    claims: list[_Claim] = []
     start = 0
     for end in [*sentence_ends(answer), len(answer)]:
-        sentence, start = answer[start:end], end
+        begin, sentence, start = start, answer[start:end], end
         written = dict.fromkeys(int(match[1]) for match in _MARKER.finditer(sentence))
         numbers = [number for number in written if 1 <= number <= sources]
         claim = _MARKER.sub("", sentence).strip()
+        last = begin + len(sentence.rstrip())
         if claim:
-            claims.append((claim, numbers))
-        elif claims:
-            claims[-1][1].extend(numbers)
+            first = begin + len(sentence) - len(sentence.lstrip())
+            claims.append(_Claim(first, last, claim, numbers))
+        elif claims and numbers:
+            claims[-1] = replace(claims[-1], end=last, numbers=[*claims[-1].numbers, *numbers])
     return claims
 
 

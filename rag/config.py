@@ -84,6 +84,19 @@ class ServerSettings(_Section):
         default=1, ge=1, le=64, description="answers made at a time; more only where a remote server runs the model"
     )
     max_upload_mb: int = Field(default=100, ge=1, le=4096, description="largest file that may be uploaded, in MB")
+    requests_per_minute: int = Field(
+        default=600, ge=10, le=1_000_000, description="of each user; more are refused until later"
+    )
+    names: list[Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]] = Field(
+        default=[], description="other names that it is reached by, without the port"
+    )
+    certificate: Path | None = Field(default=None, description="of the server, with its chain (PEM), for HTTPS")
+    private_key: Path | None = Field(default=None, description="of the certificate (PEM)")
+    plain_http: bool = Field(
+        default=False, description="allow other machines without HTTPS, where something in front of it encrypts"
+    )
+    access_log_days: int = Field(default=90, ge=1, le=3650, description="how long it is known who used what")
+    access_log_text: bool = Field(default=False, description="whether questions are kept in the access log")
     drain_s: float = Field(default=30, ge=0, le=600, description="seconds that running answers get at shutdown")
 
 
@@ -131,6 +144,12 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     remote: RemoteSettings = RemoteSettings()
     watch: list[WatchedFolder] = []
+
+    @model_validator(mode="after")
+    def _check_slots(self) -> Self:
+        if self.server.slots > 1 and self.remote.url is None:
+            raise ValueError("server.slots: this machine makes one answer at a time; more need remote.url")
+        return self
 
 
 class _Tunable(_Section):

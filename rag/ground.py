@@ -26,6 +26,7 @@ from models.prompt import REFUSAL, without_markers
 from rag import config
 from rag.evaluate.questions import Evidence, EvidenceRow, Question, Target, locate
 from rag.evaluate.rows import Problems, Row, read_rows, write_rows
+from rag.trim import trim
 
 if TYPE_CHECKING:
     from rag.knowledge_base import KnowledgeBase
@@ -134,6 +135,7 @@ def ground(knowledge_base: KnowledgeBase, answered: Sequence[Answered], recipe: 
     answerable = [one.question for one in answered if one.question.evidence]
     targets, _ = locate(answerable, read) if answerable else ({}, [])
     rng = np.random.default_rng(recipe.seed)
+    most = knowledge_base.settings.answer.context_characters
     rows: list[dict[str, Any]] = []
     family: _Family | None = None
     for one in answered:
@@ -148,7 +150,8 @@ def ground(knowledge_base: KnowledgeBase, answered: Sequence[Answered], recipe: 
                 hits = [hits[at] for at in rng.permutation(len(hits))]
             family = _Family(one.about, hits, keeps=keeps)
         if family.passages:
-            rows.append(family.row(one, places))
+            quotes = [(read(target.source) or "")[begin:end] for target in places for begin, end in target.spans or ()]
+            rows.append(family.row(one, places, quotes, most))
     return rows
 
 
@@ -201,18 +204,16 @@ class _Family:
             return there or not places
         return not there and not any(said in passage.text.casefold() for passage in self.passages)
 
-    def row(self, one: Answered, places: Sequence[Target]) -> dict[str, Any]:
-        """Return the example of one question."""
+    def row(self, one: Answered, places: Sequence[Target], quotes: Sequence[str], most: int) -> dict[str, Any]:
+        """Return the example of one question, trimmed as for answers; evidence that would be lost by it stays whole."""
         self.size += 1
-        context = [
-            {
-                "title": passage.title,
-                "text": passage.text,
-                "source": passage.source,
-                "evidence": self._keeps and passage.holds(places),
-            }
-            for passage in self.passages
-        ]
+        context: list[dict[str, Any]] = []
+        shown = trim([passage.text for passage in self.passages], one.question.text, most)
+        for passage, text in zip(self.passages, shown, strict=True):
+            is_evidence = self._keeps and passage.holds(places)
+            kept = not is_evidence or not quotes or any(quote in text for quote in quotes)
+            place = {"title": passage.title, "text": text if kept else passage.text, "source": passage.source}
+            context.append(place | {"evidence": is_evidence})
         number = next((place for place, passage in enumerate(context, start=1) if passage["evidence"]), None)
         answer = REFUSAL if number is None else f"{without_markers(one.answer).strip().rstrip('.')} [{number}]."
         return {"id": one.question.id, "question": one.question.text, "context": context, "answer": answer}

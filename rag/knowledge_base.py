@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from pathlib import Path
-from types import TracebackType
-
-import numpy as np
 
 from models.base import Embedder, InputError, Message, Reranker, SamplingParams
 from rag.answer import OWNER, AnswerStream, Question, answer_from, last
@@ -67,13 +64,12 @@ class KnowledgeBase:
         self._reopen = reopen
         self.close = on_close
         self.name = info.name
+        self._readable: Callable[[CollectionInfo], Ids | None] = lambda _: None
 
     def __enter__(self) -> KnowledgeBase:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def with_settings(self, settings: Settings) -> KnowledgeBase:
@@ -82,9 +78,22 @@ class KnowledgeBase:
         changed.settings = settings
         return changed
 
+    def restricted(self, readable: Callable[[CollectionInfo], Ids | None]) -> KnowledgeBase:
+        """
+        Return the same collection as a reader sees it who may not read everything.
+
+        Args:
+            readable: asked at every use for the rows of the documents that may be read, ascending; None for all.
+        """
+        changed = copy(self)
+        changed._readable = readable
+        return changed
+
     def _current(self) -> KnowledgeBase:
         """Return what has the collection's name now: another one, if it was embedded again since this was opened."""
-        return self if self._store.documents.exists(self._info.id) else self._reopen().with_settings(self.settings)
+        if self._store.documents.exists(self._info.id):
+            return self
+        return self._reopen().with_settings(self.settings).restricted(self._readable)
 
     def _embedder(self) -> Embedder:
         return self._models.embedder_of(self._info.embedder)
@@ -171,10 +180,12 @@ class KnowledgeBase:
         """Take documents out, and return how many there were."""
         return self._store.documents.delete_documents(self._current()._info.id, document_ids)
 
-    def documents(self, *, after: str = "", limit: int = 100, contains: str = "") -> list[StoredDocument]:
+    def documents(
+        self, *, after: str = "", limit: int = 100, contains: str = "", media_type: str = ""
+    ) -> list[StoredDocument]:
         """Return up to ``limit`` documents by source, from behind ``after``, whose name contains ``contains``."""
         info = self._current()._info
-        return self._store.documents.documents(info.id, after=after, limit=limit, contains=contains)
+        return self._store.documents.documents(info.id, after, limit, contains, media_type, self._readable(info))
 
     def sources(self) -> dict[str, int]:
         """Return the row of every document by its source."""
@@ -186,13 +197,15 @@ class KnowledgeBase:
         Return a whole document.
 
         Raises:
-            InputError: there is no such document.
+            InputError: there is no such document, or it may not be read.
         """
-        return self._store.documents.read_document(self._current()._info.id, document_id)
+        info = self._current()._info
+        readable = self._readable(info)
+        if readable is not None and document_id not in readable:
+            raise InputError(f"there is no document {document_id} in this collection; list them first.")
+        return self._store.documents.read_document(info.id, document_id)
 
-    def search(
-        self, question: str, k: int = 10, *, where: Filter | None = None, readable: Ids | None = None
-    ) -> list[Hit]:
+    def search(self, question: str, k: int = 10, *, where: Filter | None = None) -> list[Hit]:
         """
         Return the best passages for a question, best first.
 
@@ -200,7 +213,6 @@ class KnowledgeBase:
             question: any text up to 20,000 characters.
             k: how many.
             where: which documents may be found.
-            readable: rows of the documents that the caller may read; None for all.
         """
         base = self._current()
         hits = retrieve(
@@ -212,31 +224,20 @@ class KnowledgeBase:
             embedder=base._embedder(),
             settings=base.settings.retrieval,
             reranker=base._reranker(),
-            documents=base._permitted(where, readable),
+            where=where,
+            readable=base._readable(base._info),
         )
         if not hits and base._current() is not base:  # its rows went while they were searched
-            return base.search(question, k, where=where, readable=readable)
+            return base.search(question, k, where=where)
         return hits
 
     def rank(self, question: str, k: int) -> list[Hit]:
         """Return at least the best ``k`` chunks, best first, neither collapsed nor joined: what measuring looks at."""
         base = self._current()
-        scored = search(
-            question,
-            base._embedder().embed_query(question),
-            k,
-            store=base._store,
-            index=base._index,
-            settings=base.settings.retrieval,
-        )
+        query, settings = base._embedder().embed_query(question), base.settings.retrieval
+        scored = search(question, query, k, store=base._store, index=base._index, settings=settings)
         hits, reranker = base._store.passages.hits(scored, base.name), base._reranker()
         return rerank(question, hits, base.settings.retrieval.rerank, reranker) if reranker else hits
-
-    def _permitted(self, where: Filter | None, readable: Ids | None) -> Ids | None:
-        if where is None:
-            return readable
-        matching = self._store.documents.matching(self._info.id, where)
-        return matching if readable is None else np.intersect1d(matching, readable)
 
     def ask(
         self,

@@ -23,7 +23,7 @@ from rag.merge import collapse, join
 from rag.rank import fuse, smooth
 from rag.store import Store
 from rag.store.records import CollectionInfo, Ids
-from rag.types import Hit, Scored
+from rag.types import Filter, Hit, Scored
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def retrieve(
     embedder: Embedder,
     settings: RetrievalSettings,
     reranker: Reranker | None = None,
-    documents: Ids | None = None,
+    where: Filter | None = None,
+    readable: Ids | None = None,
 ) -> list[Hit]:
     """
     Return the best passages of a collection for a question.
@@ -57,7 +58,8 @@ def retrieve(
         embedder: the one that made the collection's vectors.
         settings: how many candidates, and the weights.
         reranker: reads the best passages again, if there is one.
-        documents: rows of the documents that may be found; None for all. They restrict both searches, not their result.
+        where: which documents may be found; it restricts both searches, not their result.
+        readable: rows of the documents that the reader may read; what words weigh is counted over these. None for all.
 
     Returns:
         Hits, best first.
@@ -76,7 +78,13 @@ def retrieve(
     started = time.perf_counter()
     query = embedder.embed_query(question)
     embedded = time.perf_counter()
-    scored = search(question, query, k, store=store, index=index, settings=settings, documents=documents)
+    documents = readable
+    if where is not None:
+        documents = store.documents.matching(collection.id, where)
+        documents = documents if readable is None else np.intersect1d(documents, readable)
+    scored = search(
+        question, query, k, store=store, index=index, settings=settings, documents=documents, readable=readable
+    )
     hits = collapse(_read(scored, k, store, collection), max(k, settings.rerank if reranker else 0))
     if reranker:
         hits = rerank(question, hits, settings.rerank, reranker)
@@ -124,6 +132,7 @@ def search(
     index: CollectionIndex,
     settings: RetrievalSettings,
     documents: Ids | None = None,
+    readable: Ids | None = None,
 ) -> list[Scored]:
     """
     Return the candidates for a question whose vector, shape ``(dim,)``, is known; see :func:`retrieve`.
@@ -131,7 +140,7 @@ def search(
     Returns:
         At least the best ``k``, best first; equal scores are ordered by chunk row.
     """
-    now = index.current()
+    now = index.current().for_reader(readable)
     allowed = now.allowed(documents)
     depth = max(k, settings.candidates)
     nearest = _BESIDE.submit(now.nearest, query, depth, allowed)

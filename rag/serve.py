@@ -29,7 +29,8 @@ from models import command
 from models.base import ConfigError
 from models.catalog import NAME_PATTERN
 from rag import config
-from rag.access import KEY_FILE, KEY_VARIABLE, Access, load_api_key, require_loopback
+from rag.access import ADDRESS_FILE, KEY_FILE, KEY_VARIABLE, Access, load_api_key
+from rag.access.reach import require_safe
 from rag.config import ServerSettings, Settings
 
 if TYPE_CHECKING:
@@ -57,25 +58,32 @@ def create_app(workspace: Workspace, access: Access) -> FastAPI:
     # FastAPI and the store are imported here, so that --help answers at once.
     from fastapi import FastAPI
 
-    from rag.api import about, auth, documents, embeddings, errors, health, models, openai, page, search
+    from rag.api import errors
     from rag.api.edge import Edge
+    from rag.api.routers import routers
     from rag.api.service import Service
+    from rag.api.trash import Trash
+    from rag.api.turns import Turns
 
     service = Service(workspace, access)
+    turns = Turns(service)
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        workspace.store.conversations.interrupt_running()
         service.start()
         yield
         await service.drain()
+        await turns.settle()
 
     application = FastAPI(title="Homeground", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     application.state.service = service
+    application.state.turns = turns
+    application.state.trash = Trash()
     application.add_middleware(Edge, service=service)
     errors.install(application)
-    for module in (about, auth, documents, embeddings, health, models, openai, search):
-        application.include_router(module.router)
-    application.include_router(page.page_router())
+    for router in routers():
+        application.include_router(router)
     return application
 
 
@@ -147,12 +155,12 @@ def serve(
         server=given or None,
         watch=[_watched(folder) for folder in watch] if watch else None,
     )
-    require_loopback(settings.server.host)
     from rag.workspace import Workspace
 
     with _listen(settings.server) as listener:
         bound = settings.server.model_copy(update={"port": listener.getsockname()[1]})
         with Workspace(settings.model_copy(update={"server": bound})) as workspace:
+            require_safe(bound, has_users=workspace.store.people.exist())
             failure = run(workspace, listener)
     if failure is not None:
         raise failure
@@ -176,7 +184,9 @@ def run(workspace: Workspace, listener: socket.socket) -> Exception | None:
     settings = workspace.settings
     key, is_new = load_api_key(settings.data_dir, os.environ.get(KEY_VARIABLE))
     address = _address(settings.server)
-    access = Access(key, on_token=lambda token: _say(f"Sign in: {address}/sign-in?token={token}"))
+    access = Access(
+        key, workspace.store.people, on_token=lambda token: _say(f"Sign in: {address}/sign-in?token={token}")
+    )
     application = create_app(workspace, access)
     _say(f"Homeground listens on {address}; the models are being loaded.")
     access.issue_token()
@@ -189,10 +199,17 @@ def run(workspace: Workspace, listener: socket.socket) -> Exception | None:
         lifespan="on",
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=LAST_BYTES_S,
+        ssl_certfile=settings.server.certificate,
+        ssl_keyfile=settings.server.private_key,
         **options,
     )
     service: Service = application.state.service
-    _Server(uvicorn_config, service).run(sockets=[listener])
+    place = settings.data_dir / ADDRESS_FILE
+    place.write_text(f"{address}\n", encoding="ascii")
+    try:
+        _Server(uvicorn_config, service).run(sockets=[listener])
+    finally:
+        place.unlink(missing_ok=True)
     return service.failure
 
 
@@ -214,7 +231,10 @@ def _listen(server: ServerSettings) -> socket.socket:
 
 
 def _address(server: ServerSettings) -> str:
-    return f"http://[{server.host}]:{server.port}" if ":" in server.host else f"http://{server.host}:{server.port}"
+    scheme = "https" if server.certificate else "http"
+    return (
+        f"{scheme}://[{server.host}]:{server.port}" if ":" in server.host else f"{scheme}://{server.host}:{server.port}"
+    )
 
 
 def _describe_key(settings: Settings, key: str, *, is_new: bool) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from models.base import Message
+
 MetadataValue = str | int | float | bool
 
 
@@ -244,6 +246,16 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer, with indexes of its citations and the share of its words that the best of them holds."""
+
+    start: int
+    end: int
+    citations: tuple[int, ...]
+    support: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds and tokens that one answer took; ``first_token_s`` and ``total_s`` count from the question's arrival."""
 
@@ -266,6 +278,8 @@ class Answer:
         hits: the passages that retrieval gave to the model, best first.
         refusal_probability: how likely the model found it that the passages hold no answer; None where it was not
             asked, or cannot tell.
+        sentences: the answer's sentences that say anything, where there were sources.
+        prompt: the messages that the model read; none where it was not asked.
     """
 
     text: str
@@ -279,3 +293,5 @@ class Answer:
     engine: str
     finish_reason: str = "stop"
     refusal_probability: float | None = None
+    sentences: tuple[Sentence, ...] = ()
+    prompt: tuple[Message, ...] = ()

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 NICENESS = 10
 
+PURGE_EVERY_S = 10.0
+"""Deletions of a moment are purged at once, within twice this time after the last of them."""
+
 END_S = 30.0
 """So long the end waits for a batch that is being embedded; what is cut off then is done again next time."""
 
@@ -42,6 +45,7 @@ class Upkeep:
     def start(self) -> None:
         """Begin; the configured embedder is loaded."""
         self._begin(self._reembed)
+        self._begin(self._purge)
         for folder in self._workspace.settings.watch:
             self._begin(partial(self._watch, folder))
 
@@ -80,6 +84,16 @@ class Upkeep:
                 self._workspace.reembed(info.name, on_progress=self._go_on)
             except HomegroundError as error:
                 logger.error("%s keeps its embedder: %s", info.name, error)
+
+    def _purge(self) -> None:
+        """Once nothing was deleted for some seconds, take what was from everywhere else."""
+        seen = done = self._workspace.store.documents.deletions
+        while not self._stop.wait(PURGE_EVERY_S):
+            now = self._workspace.store.documents.deletions
+            if now == seen != done:
+                self._workspace.purge()
+                done = now
+            seen = now
 
     def _watch(self, watched: WatchedFolder) -> None:
         name = watched.collection or self._workspace.settings.collection

@@ -24,7 +24,7 @@ from rag.loaded import LoadedModels
 from rag.reembed import reembed
 from rag.report import OnProgress, Report
 from rag.store import Store
-from rag.store.records import CollectionInfo, EmbedderIdentity
+from rag.store.records import CollectionInfo, EmbedderIdentity, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -209,6 +209,22 @@ class Workspace:
             self.store.documents.delete_collection(info.id)
             self._indexes.pop(info.id, None)
             self._files.remove_all(info.id)
+
+    def purge(self) -> None:
+        """Take what was deleted out of the indexes, the write-ahead log and the model's memory of earlier prompts."""
+        for info in self.collections():
+            with self._indexing:
+                index = self._indexes.get(info.id)
+            if index is not None:
+                index.purge()
+        self.store.checkpoint()
+        self.models.generator.forget()
+
+    def restore(self, collection_id: int, document: Prepared, recipe: str) -> int:
+        """Put a document back that was taken out, and return its new row; nothing is read or embedded again."""
+        with self._writing:
+            (row,) = self.store.documents.put(collection_id, [document], recipe)
+        return row
 
     def _index(self, info: CollectionInfo) -> CollectionIndex:
         """Return a collection's indexes, opened now if they were not."""

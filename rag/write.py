@@ -221,6 +221,8 @@ def ingest_files(
     gone = run.emptied + (plan.gone(roots) if sync else [])
     report.removed = store.documents.delete_documents(collection.id, gone) if gone else 0
     report.seconds = time.perf_counter() - started
+    if sync and report.changed_anything:
+        store.syncs.record(collection.id, known, report.documents, gone, report.errors)
     logger.info("%s, %.2f s", report, report.seconds)
     return report
 

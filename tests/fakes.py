@@ -121,6 +121,10 @@ class ScriptedGenerator:
         """A fixed name."""
         return "script"
 
+    def forget(self) -> None:
+        """Forget what was asked."""
+        self.asked.clear()
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Count a word or punctuation mark as a token, and two for every turn."""
         return sum(2 + len(_WORD.findall(message.content)) for message in messages)

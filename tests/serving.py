@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from models.base import Generator
 from rag.access import Access
@@ -60,7 +61,14 @@ class Live:
         """Give a client that has signed in as a browser does."""
         with self.stranger() as browser:
             assert browser.get("/sign-in", params={"token": self.tokens[-1]}).headers["Location"] == "/"
+            sends_csrf_token(browser)
             yield browser
+
+
+def sends_csrf_token(browser: httpx.Client) -> None:
+    """Let a client that has signed in send what the page would."""
+    (token,) = (cookie.value for cookie in browser.cookies.jar if cookie.name.startswith("homeground-csrf-"))
+    browser.headers["X-CSRF-Token"] = token or ""
 
 
 @contextmanager
@@ -70,6 +78,7 @@ def serving(
     *,
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
+    port: int = 0,
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -80,10 +89,11 @@ def serving(
         generator: what answers.
         ready: wait until it is ready.
         watch: the folders that it watches.
+        port: where it listens; 0 takes any free one.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         port = listener.getsockname()[1]
         settings = load(
             data_dir=directory,
@@ -94,7 +104,7 @@ def serving(
         )
         with filled(settings, generator) as workspace:
             tokens: list[str] = []
-            access = Access(API_KEY, on_token=tokens.append)
+            access = Access(API_KEY, workspace.store.people, on_token=tokens.append)
             access.issue_token()
             app = create_app(workspace, access)
             config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
@@ -110,6 +120,15 @@ def serving(
             finally:
                 uvicorn_server.should_exit = True
                 thread.join()
+
+
+def routes(live: Live) -> Iterator[tuple[str, str]]:
+    """Return method and path of every route, as the application lists them."""
+    for route in iter_route_contexts(live.app.routes):
+        assert route.path, "a route of a kind that this function does not know"
+        assert route.methods, "a route of a kind that this function does not know"
+        for method in route.methods:
+            yield method, route.path
 
 
 def filled(settings: Settings, generator: Generator) -> Workspace:
@@ -148,6 +167,9 @@ if __name__ == "__main__":
     slow = ScriptedGenerator(["one two three four five six seven eight nine ten."], gate=Beat())
     with socket.create_server(("127.0.0.1", 0)) as own_listener:
         own_port = own_listener.getsockname()[1]
-        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server={"port": own_port})
+        own_server: dict[str, object] = {"port": own_port}
+        if len(sys.argv) > 2:
+            own_server |= {"certificate": sys.argv[2], "private_key": sys.argv[3]}
+        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server=own_server)
         with Workspace(own_settings, embedder=HashEmbedder(), generator=slow) as own_workspace:
             run(own_workspace, own_listener)

@@ -8,6 +8,10 @@ credentials, before a byte of the body is read. New routes are closed unless the
 
 from __future__ import annotations
 
+import hmac
+import math
+import re
+import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
@@ -15,13 +19,19 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag.access import Principal
+from rag.access.attempts import Rate
 from rag.api.errors import LOADING_RETRY_S, ApiError, as_api_error, busy
 from rag.api.page import STATIC_PREFIX
 from rag.api.service import Service
 
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/sign-in"})
-WITHOUT_MODELS = frozenset({"/metrics", "/openapi.json", "/sign-out"})
+WITHOUT_MODELS = re.compile(
+    r"/(metrics|openapi\.json|sign-out|api/((users|groups|keys)(/.*)?|accesses|all-collections|collections/[^/]*/grants))"
+)
+"""What is answered while the models are being loaded."""
+
 UPLOAD_PATH = "/api/documents"
+CSRF_HEADER = "x-csrf-token"
 MAX_JSON_BYTES = 8 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
 
@@ -29,8 +39,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        "trusted-types homeground"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -42,6 +53,11 @@ _SECURITY_HEADERS = {
 def session_cookie(service: Service) -> str:
     """Return the name of the session's cookie; browsers share cookies between ports, so the port is part of it."""
     return f"homeground-{service.workspace.settings.server.port}"
+
+
+def csrf_cookie(service: Service) -> str:
+    """Return the name of the cookie that holds what the page sends in ``X-CSRF-Token``; its scripts can read it."""
+    return f"homeground-csrf-{service.workspace.settings.server.port}"
 
 
 class Edge:
@@ -57,8 +73,13 @@ class Edge:
         self._app = app
         self._service = service
         server = service.workspace.settings.server
+        self._scheme = "https" if server.certificate else "http"
         names = {"127.0.0.1", "localhost", "[::1]", f"[{server.host}]" if ":" in server.host else server.host}
-        self._hosts = frozenset({f"{name}:{server.port}" for name in names} | (names if server.port == 80 else set()))
+        names |= {name.lower() for name in server.names}
+        # A proxy in front listens on another port, and sends the name as people typed it.
+        bare = names if server.port in (80, 443) or server.plain_http else set()
+        self._hosts = frozenset({f"{name}:{server.port}" for name in names} | bare)
+        self._rate = Rate(server.requests_per_minute, time.monotonic)
         self._max_upload = server.max_upload_mb * 1_000_000 + MULTIPART_OVERHEAD_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,19 +107,22 @@ class Edge:
         headers = Headers(scope=scope)
         path: str = scope["path"]
         self._check_host(headers)
-        principal = self._principal(headers)
-        _check_origin(scope["method"], headers, principal)
+        session = _cookie(headers, session_cookie(self._service))
+        principal = self._service.access.authenticate(headers.get("authorization"), session)
+        self._check_origin(scope["method"], headers, principal, session)
         if not (path in PUBLIC or path.startswith(STATIC_PREFIX)):
             if principal is None:
                 raise ApiError(
                     401,
-                    "sign in with the link from the terminal in which Homeground runs, or send its API key as "
-                    "`Authorization: Bearer`.",
+                    "sign in with your name and password or with the link from the terminal in which Homeground runs, "
+                    "or send an API key as `Authorization: Bearer`.",
                     "authentication_error",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-            if self._service.state == "loading" and path not in WITHOUT_MODELS:
+            if self._service.state == "loading" and not WITHOUT_MODELS.fullmatch(path):
                 raise busy(503, "the models are still being loaded; try again soon.", "loading", LOADING_RETRY_S)
+            if wait_s := self._rate.take(principal.name):
+                raise busy(429, "too many requests; wait a moment.", "rate_limited", math.ceil(wait_s))
         scope.setdefault("state", {})["principal"] = principal
         return _limited(receive, _body_limit(scope["method"], path, headers, self._max_upload))
 
@@ -111,28 +135,34 @@ class Edge:
                 "wrong_host",
             )
 
-    def _principal(self, headers: Headers) -> Principal | None:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            cookies.clear()
-        morsel = cookies.get(session_cookie(self._service))
-        return self._service.access.authenticate(headers.get("authorization"), morsel.value if morsel else None)
+    def _check_origin(self, method: str, headers: Headers, principal: Principal | None, session: str | None) -> None:
+        """Refuse what a browser sends on behalf of another website."""
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        by_cookie = principal is not None and principal.by_cookie
+        foreign = origin is not None and origin not in self._origins(headers)
+        if method not in _SAFE_METHODS:
+            # Browsers send Origin with every unsafe request, so a cookie without one is no browser's.
+            foreign |= site not in (None, "same-origin") or (by_cookie and origin is None)
+            if by_cookie and session is not None:
+                token = self._service.access.csrf_token(session)
+                foreign |= not hmac.compare_digest(token.encode(), headers.get(CSRF_HEADER, "").encode())
+        elif by_cookie:
+            foreign |= site not in (None, "same-origin", "none")
+        if foreign:
+            raise ApiError(403, "requests from other websites are refused.", "access_error", "foreign_origin")
+
+    def _origins(self, headers: Headers) -> set[str]:
+        proxied = self._service.workspace.settings.server.plain_http
+        return {f"{scheme}://{headers['host']}" for scheme in {self._scheme, "https" if proxied else self._scheme}}
 
 
-def _check_origin(method: str, headers: Headers, principal: Principal | None) -> None:
-    """Refuse what a browser sends on behalf of another website."""
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    by_cookie = principal is not None and principal.by_cookie
-    foreign = origin is not None and origin != f"http://{headers['host']}"
-    if method not in _SAFE_METHODS:
-        # Browsers send Origin with every unsafe request, so a cookie without one is no browser's.
-        foreign |= site not in (None, "same-origin") or (by_cookie and origin is None)
-    elif by_cookie:
-        foreign |= site not in (None, "same-origin", "none")
-    if foreign:
-        raise ApiError(403, "requests from other websites are refused.", "access_error", "foreign_origin")
+def _cookie(headers: Headers, name: str) -> str | None:
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(headers.get("cookie", ""))
+    except CookieError:
+        return None
+    return cookies[name].value if name in cookies else None
 
 
 def _body_limit(method: str, path: str, headers: Headers, max_upload: int) -> int:

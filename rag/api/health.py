@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from rag.api.errors import LOADING_RETRY_S
-from rag.api.service import ServiceDep
+from rag.api.service import AdministratorDep, ServiceDep
 
 router = APIRouter()
 
@@ -28,6 +28,6 @@ async def readyz(service: ServiceDep) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics(service: ServiceDep) -> Response:
+async def metrics(service: ServiceDep, _: AdministratorDep) -> Response:
     """Return the counters in Prometheus' text format."""
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -10,8 +10,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from models.adapter_store import NO_ADAPTER
+from rag.access import Principal
 from rag.api.errors import ApiError, missing
-from rag.api.service import Service, ServiceDep
+from rag.api.service import PrincipalDep, Service, ServiceDep
 
 router = APIRouter(prefix="/v1")
 
@@ -26,7 +27,7 @@ class Target:
     collection: str | None
 
 
-def resolve(service: Service, model: str) -> Target:
+def resolve(service: Service, principal: Principal, model: str) -> Target:
     """
     Take a model name apart, and check every part of it.
 
@@ -42,7 +43,7 @@ def resolve(service: Service, model: str) -> Target:
     target = Target(parts["adapter"], parts["collection"])
     if target.adapter not in (None, NO_ADAPTER, *models.generator.adapters):
         raise no_such_model(model, f"adapter {target.adapter!r}")
-    if target.collection not in (None, *(info.name for info in service.workspace.collections())):
+    if target.collection not in (None, *(info.name for info in service.collections(principal))):
         raise no_such_model(model, f"collection {target.collection!r}")
     return target
 
@@ -53,9 +54,9 @@ def no_such_model(model: str, part: str = "") -> ApiError:
     return missing(f"there is no {what}; GET /v1/models lists what there is.", "model_not_found", "model")
 
 
-def _chat_models(service: Service) -> Iterator[str]:
+def _chat_models(service: Service, principal: Principal) -> Iterator[str]:
     models = service.workspace.models
-    usable = [info.name for info in service.workspace.collections() if models.has(info.embedder)]
+    usable = [info.name for info in service.collections(principal) if models.has(info.embedder)]
     base = models.generator.name
     for generator in (base, *(f"{base}:{adapter}" for adapter in models.generator.adapters)):
         yield generator
@@ -63,17 +64,17 @@ def _chat_models(service: Service) -> Iterator[str]:
 
 
 @router.get("/models")
-def list_models(service: ServiceDep) -> dict[str, Any]:
+def list_models(service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """List every generator, alone and with each adapter and each collection, and the embedder."""
-    names = [*_chat_models(service), service.workspace.models.embedder.name]
+    names = [*_chat_models(service, principal), service.workspace.models.embedder.name]
     return {"object": "list", "data": [_model_object(service, name) for name in names]}
 
 
 @router.get("/models/{model}")
-def get_model(model: str, service: ServiceDep) -> dict[str, Any]:
+def get_model(model: str, service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """Return one model."""
     if model != service.workspace.models.embedder.name:
-        resolve(service, model)
+        resolve(service, principal, model)
     return _model_object(service, model)
 
 

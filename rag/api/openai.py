@@ -143,8 +143,8 @@ async def complete(body: ChatBody, request: Request, service: ServiceDep, princi
     require_bounded(sum(len(turn.content) for turn in turns))
     if turns[-1].role != "user":
         raise ApiError(400, f"the last message is the {turns[-1].role}'s; expected the user's.", param="messages")
-    target = await run_in_threadpool(resolve, service, body.model)
-    job = service.worker.submit(principal.name, lambda: _begin(body, turns, target, principal, service))
+    target = await run_in_threadpool(resolve, service, principal, body.model)
+    job = service.submit(principal, target.collection, lambda: _begin(body, turns, target, principal, service))
     reply = _Reply(body.model)
     if not body.stream:
         return JSONResponse(reply.completion(await whole(request, service, job), job))
@@ -177,11 +177,14 @@ def _begin(
     params = body.params(service.workspace.settings.answer.max_tokens)
     question, history = turns[-1].content, turns[:-1]
     if target.collection is None:
-        return service.workspace.chat(
+        stream = service.workspace.chat(
             question, adapter=target.adapter, history=history, params=params, scope=principal.name
         )
-    collection = service.workspace.collection(target.collection)
-    return collection.stream(question, adapter=target.adapter, history=history, params=params, scope=principal.name)
+    else:
+        stream = service.collection(principal, target.collection).stream(
+            question, adapter=target.adapter, history=history, params=params, scope=principal.name
+        )
+    return service.noted(stream, principal, question)
 
 
 _Outcome = Waiting | str | Answer | None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,12 +14,17 @@ from starlette.responses import Response
 from rag.api.errors import missing
 
 STATIC_PREFIX = "/web/"
+VENDORED = "vendor/"
 
 _INDEX = "index.html"
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".bcmap": "application/octet-stream",
+    ".pfb": "application/octet-stream",
+    ".ttf": "font/ttf",
     ".svg": "image/svg+xml",
 }
 
@@ -27,6 +34,7 @@ class _File:
     content: bytes
     media_type: str
     tag: str
+    vendored: bool
 
 
 def page_router() -> APIRouter:
@@ -38,7 +46,7 @@ def page_router() -> APIRouter:
     def index(request: Request) -> Response:
         return _respond(request, files[_INDEX])
 
-    @router.get(STATIC_PREFIX + "{name}")
+    @router.get(STATIC_PREFIX + "{name:path}")
     def static(request: Request, name: str) -> Response:
         if name not in files:
             raise missing("there is no such file.")
@@ -48,18 +56,26 @@ def page_router() -> APIRouter:
 
 
 def _read_files() -> dict[str, _File]:
-    files = {}
-    for entry in (resources.files("rag") / "web").iterdir():
+    return dict(_files_of(resources.files("rag") / "web", ""))
+
+
+def _files_of(folder: Traversable, path: str) -> Iterator[tuple[str, _File]]:
+    """Yield the files below a folder by their path, those of vendored libraries included."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files_of(entry, f"{path}{entry.name}/")
+            continue
         suffix = entry.name[entry.name.rfind(".") :]
         if suffix in _MEDIA_TYPES:
             content = entry.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:24]}"'
-            files[entry.name] = _File(content, _MEDIA_TYPES[suffix], tag)
-    return files
+            yield path + entry.name, _File(content, _MEDIA_TYPES[suffix], tag, path.startswith(VENDORED))
 
 
 def _respond(request: Request, file: _File) -> Response:
-    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    # The folder of a vendored library names its version, so what it holds never changes.
+    caching = "public, max-age=31536000, immutable" if file.vendored else "no-cache"
+    headers = {"ETag": file.tag, "Cache-Control": caching}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)

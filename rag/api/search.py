@@ -93,13 +93,15 @@ class AskBody(Body):
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     seed: Seed | None = None
+    prompt: bool = Field(default=False, description="give the messages that the model read, too")
 
 
 @router.post("/search")
-def search(body: SearchBody, service: ServiceDep) -> dict[str, Any]:
+def search(body: SearchBody, service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """Return the best passages for a question, best first."""
-    collection = service.collection(body.collection or service.workspace.settings.collection)
+    collection = service.collection(principal, body.collection or service.workspace.settings.collection)
     hits = collection.search(body.question, body.k, where=body.where.as_filter() if body.where else None)
+    service.log.note(principal, "search", collection.name, [hit.source for hit in hits], body.question)
     return {"collection": collection.name, "hits": [hit_object(hit) for hit in hits]}
 
 
@@ -109,11 +111,11 @@ async def ask(body: AskBody, request: Request, service: ServiceDep, principal: P
     require_bounded(sum(len(turn.content) for turn in body.history))
     service.require_adapter(body.adapter)
     if body.collection is not None:
-        await run_in_threadpool(service.collection_info, body.collection)
-    job = service.worker.submit(principal.name, lambda: _begin(body, principal, service))
+        await run_in_threadpool(service.collection_info, principal, body.collection)
+    job = service.submit(principal, body.collection, lambda: _begin(body, principal, service))
     if body.stream:
-        return EventStream(_events(service, job), job)
-    return JSONResponse(answer_object(await whole(request, service, job), job))
+        return EventStream(_events(service, job, prompt=body.prompt), job)
+    return JSONResponse(answer_object(await whole(request, service, job), job, prompt=body.prompt))
 
 
 def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStream:
@@ -125,10 +127,11 @@ def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStrea
     )
     history = [Message(turn.role, turn.content) for turn in body.history]
     if body.collection is None:
-        return service.workspace.chat(
+        stream = service.workspace.chat(
             body.question, adapter=body.adapter, history=history, params=params, scope=principal.name
         )
-    return service.workspace.collection(body.collection).stream(
+        return service.noted(stream, principal, body.question)
+    stream = service.collection(principal, body.collection).stream(
         body.question,
         adapter=body.adapter,
         history=history,
@@ -136,9 +139,10 @@ def _begin(body: AskBody, principal: Principal, service: Service) -> AnswerStrea
         params=params,
         scope=principal.name,
     )
+    return service.noted(stream, principal, body.question)
 
 
-async def _events(service: Service, job: Job) -> AsyncIterator[str]:
+async def _events(service: Service, job: Job, *, prompt: bool) -> AsyncIterator[str]:
     try:
         async for outcome in outcomes(service, job):
             match outcome:
@@ -147,17 +151,19 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
                 case Waiting():
                     yield sse({"ahead": outcome.ahead}, "queued")
                 case Answer():
-                    yield sse(answer_object(outcome, job), "answer")
+                    yield sse(answer_object(outcome, job, prompt=prompt), "answer")
                 case text:
                     yield sse({"text": text}, "token")
     except Exception as error:
         yield sse(as_api_error(error).as_object(), "error")
 
 
-def answer_object(answer: Answer, job: Job) -> dict[str, Any]:
+def answer_object(answer: Answer, job: Job, *, prompt: bool = False) -> dict[str, Any]:
     """Return an answer as JSON: what ``rag.ask --json`` prints, the passages looked at, the time in the queue."""
     shown = as_object(answer)
     shown["timings"]["queued_s"] = job.queued_s
+    if prompt:
+        shown["prompt"] = [asdict(message) for message in answer.prompt]
     return shown | {"hits": [hit_object(hit) for hit in answer.hits]}
 
 

@@ -6,6 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, TypeVar
 
 import anyio
@@ -13,13 +16,16 @@ import anyio.to_thread
 from fastapi import Depends, Request
 
 from models.adapter_store import NO_ADAPTER
-from rag.access import Access, Principal
-from rag.api.errors import missing
+from rag.access import Access, AccessLog, Authority, Level, Principal
+from rag.answer import AnswerStream
+from rag.api.errors import ApiError, missing
 from rag.api.metrics import Metrics
+from rag.api.revocations import Revocations
 from rag.knowledge_base import KnowledgeBase
 from rag.store.records import CollectionInfo
+from rag.types import Answer
 from rag.upkeep import Upkeep
-from rag.worker import GenerationWorker, QueueFullError
+from rag.worker import GenerationWorker, Job, QueueFullError
 from rag.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,8 @@ class Service:
     Attributes:
         worker: the generation queue.
         metrics: the counters.
+        log: who did what.
+        authority: who may do what.
         failure: why the models could not be loaded, once that is known.
     """
 
@@ -50,6 +58,9 @@ class Service:
         server = workspace.settings.server
         self.worker = GenerationWorker(server.queue_length, server.slots)
         self.metrics = Metrics(lambda: self.worker.waiting)
+        self.authority = Authority(workspace.store)
+        self.log = AccessLog(workspace.store, server.access_log_days, keeps_text=server.access_log_text)
+        self._rights = Revocations(workspace, access, self.authority, self.worker)
         self._upkeep = Upkeep(workspace)
         self.failure: Exception | None = None
         self.started = time.time()
@@ -67,6 +78,8 @@ class Service:
     def start(self) -> None:
         """Start the generation queue and load both models in a thread; then the server is ready, and upkeep begins."""
         self.worker.start()
+        self.log.start()
+        self._rights.start()
         threading.Thread(target=self._load_models, name="loading", daemon=True).start()
 
     def _load_models(self) -> None:
@@ -86,6 +99,8 @@ class Service:
         self._draining = True
         await self.worker.drain(self.workspace.settings.server.drain_s)
         await anyio.to_thread.run_sync(self._upkeep.stop)
+        await anyio.to_thread.run_sync(self._rights.stop)
+        await anyio.to_thread.run_sync(self.log.stop)
 
     async def work(self, function: Callable[[], T]) -> T:
         """
@@ -99,29 +114,83 @@ class Service:
             raise QueueFullError(HEAVY_RETRY_S)
         return await anyio.to_thread.run_sync(function, limiter=self._heavy)
 
-    # What follows looks names up, so that a wrong one is a 404 before any work is done.
-
-    def collection_info(self, name: str) -> CollectionInfo:
+    def submit(self, principal: Principal, collection: str | None, make: Callable[[], AnswerStream]) -> Job:
         """
-        Return what a collection holds.
+        Queue a request for an answer; call it on the event loop.
+
+        It is given up within a second once the principal's credential, or right to the collection, is taken back.
+
+        Args:
+            principal: whose request it is.
+            collection: where it looks; None for the model alone.
+            make: see :meth:`rag.worker.GenerationWorker.submit`.
 
         Raises:
-            ApiError: there is none of that name (404).
+            QueueFullError: there is no place for it.
+            DrainingError: the server is shutting down.
+        """
+        job = self.worker.submit(principal.name, make)
+        self._rights.watch(job, principal, collection)
+        return job
+
+    def noted(self, stream: AnswerStream, principal: Principal, question: str) -> AnswerStream:
+        """Pass an answer on, and note at its end which documents the model was given for it."""
+        with closing(stream):
+            for outcome in stream:
+                if isinstance(outcome, Answer):
+                    used = [hit.source for hit in outcome.hits]
+                    self.log.note(principal, "ask", outcome.collection, used, question)
+                yield outcome
+
+    # What follows looks names up for somebody: what he may not know of is a 404 like what is not there.
+
+    def collections(self, principal: Principal) -> list[CollectionInfo]:
+        """Return the collections that a principal may know of, by name, with counts of what may be read in them."""
+        return [
+            self._as_seen(principal, info)
+            for info in self.workspace.collections()
+            if self.authority.sees(principal, info)
+        ]
+
+    def _as_seen(self, principal: Principal, info: CollectionInfo) -> CollectionInfo:
+        readable = self.authority.readable(principal, info)
+        if readable is None:
+            return info
+        documents, chunks = self.workspace.store.passages.count_among(info.id, readable)
+        return replace(info, documents=documents, chunks=chunks)
+
+    def collection_info(
+        self, principal: Principal, name: str, level: Level = Level.READ, source: str = ""
+    ) -> CollectionInfo:
+        """
+        Return what a principal may know of a collection.
+
+        Args:
+            principal: who asks.
+            name: the collection's.
+            level: what he is about to do.
+            source: the document that he is about to do it to; empty for the whole collection.
+
+        Raises:
+            ApiError: there is none of that name, or he may not know of it (404), or not do that (403).
         """
         for info in self.workspace.collections():
-            if info.name == name:
-                return info
+            if info.name == name and self.authority.sees(principal, info):
+                if level > Level.READ and self.authority.level(principal, info, source) < level:
+                    raise ApiError(403, f"you may not do that in {name!r}; ask who manages it.", "access_error")
+                return self._as_seen(principal, info)
         raise missing(f"there is no collection {name!r}; GET /api/collections lists them.", "collection_not_found")
 
-    def collection(self, name: str) -> KnowledgeBase:
+    def collection(self, principal: Principal, name: str, level: Level = Level.READ, source: str = "") -> KnowledgeBase:
         """
-        Return a collection.
+        Return a collection as a principal may see it; see :meth:`collection_info`.
 
         Raises:
-            ApiError: there is none of that name (404).
+            ApiError: there is none of that name, or he may not know of it (404), or not do that (403).
             StoreError: it was built with another embedder.
         """
-        return self.workspace.collection(self.collection_info(name).name)
+        info = self.collection_info(principal, name, level, source)
+        return self.workspace.collection(info.name).restricted(partial(self.authority.readable, principal))
 
     def require_adapter(self, name: str | None) -> None:
         """
@@ -147,5 +216,12 @@ def _principal(request: Request) -> Principal:
     return principal
 
 
+def _administrator(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+    if not principal.is_admin:
+        raise ApiError(403, "only administrators may do that.", "access_error")
+    return principal
+
+
 ServiceDep = Annotated[Service, Depends(_service)]
 PrincipalDep = Annotated[Principal, Depends(_principal)]
+AdministratorDep = Annotated[Principal, Depends(_administrator)]

@@ -154,6 +154,10 @@ def injection(
 def compare(
     first: Annotated[Path, typer.Argument(help="what --per-query wrote of the one run")],
     second: Annotated[Path, typer.Argument(help="and of the other")],
+    arms: Annotated[
+        tuple[str, str] | None, typer.Option(help="of measured answers: which arm of the first, and of the second")
+    ] = None,
+    measure: Annotated[str, typer.Option(help="the measure that a conclusion is drawn from")] = "ndcg@10",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Compare two runs on the same queries: the difference, its interval, and a paired test."""
@@ -161,7 +165,8 @@ def compare(
     from rag.evaluate.report import compared_object, compared_table
     from rag.evaluate.run import read_scores
 
-    compared = compare_runs(read_scores(first), read_scores(second))
+    one, other = arms or (None, None)
+    compared = compare_runs(read_scores(first, one), read_scores(second, other), measure)
     found = compared_object(compared)
     if as_json:
         _print_object(found)
@@ -191,7 +196,7 @@ def _measure_answers(
 ) -> tuple[dict[str, Any], list[Outcome]]:
     from rag.evaluate.answers import Arm, run
     from rag.evaluate.answers_report import answers_object
-    from rag.evaluate.measure import require_origin
+    from rag.evaluate.measure import hold
     from rag.workspace import Workspace
 
     arms: list[Arm] = ["base", "retrieval"] if adapter is None else ["base", "retrieval", "adapter", "both"]
@@ -200,10 +205,10 @@ def _measure_answers(
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             settings = settings.model_copy(update={"data_dir": scratch, "collection": COLLECTION})
         workspace = stack.enter_context(Workspace(settings))
-        base = workspace.collection(settings.collection, create=documents is not None)
-        if documents is not None:
-            require_origin(workspace, settings.collection, {document.origin for document in documents})
-            base.add_documents(_tracker("documents")(documents))
+        if documents is None:
+            base = workspace.collection(settings.collection)
+        else:
+            base, _ = hold(workspace, settings.collection, documents, _tracker("documents"))
         outcomes = run(workspace, base, asked, adapter, arms, _tracker("questions"))
         info, answer = workspace.store.documents.collection(settings.collection), outcomes[0].answer
         facts = {"model": answer.model, "engine": answer.engine, "adapter": adapter}

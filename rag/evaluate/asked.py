@@ -107,15 +107,18 @@ def read_questions(path: Path, limit: int | None = None) -> list[Asked]:
         InputError: lines are malformed (every one is named), or no question has an answer.
     """
     problems = Problems()
-    asked = []
+    asked: dict[str, Asked] = {}
     for line, row in read_rows(path, _QuestionRow, problems):
+        name = row.id or f"line {line}"
+        if name in asked:
+            problems.add(path, line, f"the id {name!r} is taken by an earlier line")
         answers = tuple(answer for answer in (*row.answers, row.answer) if answer.strip())
         if row.answerable and row.evidence and not answers:
             problems.add(path, line, "it has evidence, but no answer")
         known = answers if row.answerable else ()
-        asked.append(Asked(row.id or f"line {line}", row.question, known, frozenset(e.source for e in row.evidence)))
+        asked[name] = Asked(name, row.question, known, frozenset(e.source for e in row.evidence))
     problems.raise_if_any()
-    return _chosen(asked, limit, path)
+    return _chosen(list(asked.values()), limit, path)
 
 
 def _chosen(asked: Sequence[Asked], limit: int | None, path: Path) -> list[Asked]:

@@ -10,7 +10,7 @@ from rag.evaluate import statistics
 from rag.evaluate.statistics import FEW, Difference
 
 PRIMARY = "ndcg@10"
-"""The measure that a conclusion is drawn from; the others describe."""
+"""The measure of retrieval that a conclusion is drawn from; the others describe."""
 
 Scores = Mapping[str, Mapping[str, float]]
 """Each measure, by query."""
@@ -22,12 +22,14 @@ class Comparison:
     Two runs side by side.
 
     Attributes:
-        differences: by measure, of the measures that both runs have for every query.
+        primary: the measure that a conclusion is drawn from; the others describe.
+        differences: by measure, of the measures that both runs have for every query compared.
         queries: how many both were asked.
         only_first: how many only the first was asked; they are left out.
         only_second: how many only the second was asked.
     """
 
+    primary: str
     differences: Mapping[str, Difference]
     queries: int
     only_first: int
@@ -35,8 +37,8 @@ class Comparison:
 
     def conclusion(self) -> str:
         """Say in a sentence what may be concluded of the second run."""
-        one = self.differences[PRIMARY]
-        size = f"{one.value:+.3f} {PRIMARY} (95 % interval {one.low:+.3f} to {one.high:+.3f}, p = {one.p:.4f})"
+        one = self.differences[self.primary]
+        size = f"{one.value:+.3f} {self.primary} (95 % interval {one.low:+.3f} to {one.high:+.3f}, p = {one.p:.4f})"
         if self.queries < FEW:
             return f"Nothing can be concluded from {self.queries} questions, fewer than {FEW}: {size}."
         if one.is_shown:
@@ -45,22 +47,28 @@ class Comparison:
         return f"No difference shown with {self.queries} questions: {size}{needed}."
 
 
-def compare_runs(first: Scores, second: Scores) -> Comparison:
+def compare_runs(first: Scores, second: Scores, primary: str = PRIMARY) -> Comparison:
     """
-    Compare two runs, question by question.
+    Compare two runs, question by question; questions that do not have the primary measure in both are left out.
+
+    Args:
+        first: of the one run.
+        second: of the other.
+        primary: the measure that a conclusion is drawn from.
 
     Raises:
-        InputError: they have no query, or not the primary measure, in common.
+        InputError: they have no query with the primary measure in common.
     """
-    both = [query for query in first if query in second]
+    both = [query for query in first if primary in first[query] and primary in second.get(query, {})]
     rows = [(first[query], second[query]) for query in both]
     names = [name for name in (rows[0][0] if rows else ()) if all(name in one and name in other for one, other in rows)]
-    if PRIMARY not in names:
+    if not both:
+        known = sorted({name for scores in (*first.values(), *second.values()) for name in scores})
         raise InputError(
-            f"the two runs share {len(both)} queries and the measures {', '.join(names) or 'none'}, but {PRIMARY} of "
-            "the same queries is compared; write both with `python -m rag.evaluate retrieval --per-query FILE`."
+            f"the two runs have no query with {primary} in common (measured: {', '.join(known)}); write both with "
+            "`python -m rag.evaluate … --per-query FILE`, and choose another with --measure."
         )
     differences = {
         name: statistics.compare([one[name] for one, _ in rows], [other[name] for _, other in rows]) for name in names
     }
-    return Comparison(differences, len(both), len(first) - len(both), len(second) - len(both))
+    return Comparison(primary, differences, len(both), len(first) - len(both), len(second) - len(both))

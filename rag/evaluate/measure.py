@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -13,7 +14,6 @@ from rag.evaluate.questions import Evidence, Question, locate
 from rag.evaluate.run import Result, run_dataset, run_questions
 from rag.knowledge_base import KnowledgeBase
 from rag.report import Report
-from rag.store.records import Version
 from rag.types import Document
 from rag.workspace import Workspace
 
@@ -56,34 +56,39 @@ def measure_dataset(workspace: Workspace, name: str, dataset: Dataset, track: Tr
     Raises:
         InputError: the collection holds other documents.
     """
-    base = workspace.collection(name, create=True)
-    stored = require_origin(workspace, name, {dataset.origin})
-    wanted = {document.source for document in dataset.documents}
-    gone = [version.document_id for source, version in stored.items() if source not in wanted]
-    if gone:
-        base.remove(*gone)
-    indexed = base.add_documents(track(dataset.documents))
+    base, indexed = hold(workspace, name, dataset.documents, track)
     base.search("warm", 1)  # so that no time below holds the loading of models and indexes
     results = run_dataset(base, dataset.queries, dataset.judgements)
     info = workspace.store.documents.collection(name)
     return Measured(results, info.documents, info.chunks, _settings(base), indexed, _dataset_warnings(dataset))
 
 
-def require_origin(workspace: Workspace, name: str, origins: set[str]) -> dict[str, Version]:
+def hold(workspace: Workspace, name: str, documents: Sequence[Document], track: Track) -> tuple[KnowledgeBase, Report]:
     """
-    Return the documents of a collection by their source.
+    Make a collection hold a dataset's documents and no others; what it holds already costs nothing.
+
+    Args:
+        workspace: where to.
+        name: of the collection; made when there is none.
+        documents: the dataset's, from files of one folder.
+        track: wrapped around the documents while they are indexed.
 
     Raises:
         InputError: the collection holds documents from elsewhere, which would be found too.
     """
+    base = workspace.collection(name, create=True)
     stored = workspace.store.documents.versions(workspace.store.documents.collection(name).id)
-    foreign = sum(version.origin not in origins for version in stored.values())
+    folders = {Path(document.origin).parent for document in documents}
+    foreign = sum(Path(version.origin).parent not in folders for version in stored.values())
     if foreign:
         raise InputError(
-            f"collection {name!r} holds {foreign} documents that are not from {' or '.join(sorted(origins))}, and "
-            "these would be found too; choose another --collection."
+            f"collection {name!r} holds {foreign} documents that are not from "
+            f"{' or '.join(map(str, sorted(folders)))}, and these would be found too; choose another --collection."
         )
-    return stored
+    wanted = {document.source for document in documents}
+    if gone := [version.document_id for source, version in stored.items() if source not in wanted]:
+        base.remove(*gone)
+    return base, base.add_documents(track(documents))
 
 
 def measure_questions(workspace: Workspace, name: str, questions: Sequence[Question], without: int) -> Measured:

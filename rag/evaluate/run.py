@@ -48,6 +48,7 @@ class Result:
 class _ResultRow(Row):
     query: str
     metrics: dict[str, float]
+    arm: str | None = None
 
 
 def run_dataset(base: KnowledgeBase, queries: Mapping[str, str], judgements: Judgements) -> list[Result]:
@@ -107,9 +108,13 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
     write_rows(path, lines)
 
 
-def read_scores(path: Path) -> dict[str, dict[str, float]]:
+def read_scores(path: Path, arm: str | None = None) -> dict[str, dict[str, float]]:
     """
-    Return the measures by query of a file that :func:`write_results` wrote.
+    Return the measures by query of a file that ``--per-query`` wrote.
+
+    Args:
+        path: the file.
+        arm: of measured answers, the only arm to read.
 
     Raises:
         InputError: lines are malformed or queries stand twice (every line is named), or there is none.
@@ -117,12 +122,16 @@ def read_scores(path: Path) -> dict[str, dict[str, float]]:
     problems = Problems()
     scores: dict[str, dict[str, float]] = {}
     for line, row in read_rows(path, _ResultRow, problems):
+        if arm is not None and row.arm != arm:
+            continue
         if row.query in scores:
-            problems.add(path, line, f"the query {row.query!r} is taken by an earlier line")
+            hint = "; say which arm with --arms" if row.arm else ""
+            problems.add(path, line, f"the query {row.query!r} is taken by an earlier line{hint}")
         scores[row.query] = row.metrics
     problems.raise_if_any()
     if not scores:
-        raise InputError(f"{path} holds no results; write some with `python -m rag.evaluate retrieval --per-query`.")
+        of_it = "" if arm is None else f" of an arm {arm!r}"
+        raise InputError(f"{path} holds no results{of_it}; write some with `python -m rag.evaluate … --per-query`.")
     return scores
 
 

@@ -25,6 +25,7 @@ from rag.index.allowed import Readable
 from rag.index.dense import FLAT_LIMIT, DenseIndex
 from rag.index.files import IndexFiles
 from rag.index.lexical import LexicalIndex
+from rag.index.private import PrivateWords
 from rag.index.saved import SavedIndex
 from rag.index.snapshot import Snapshot
 from rag.store.records import CollectionInfo, Ids, Roster
@@ -60,6 +61,7 @@ class CollectionIndex:
         self._vectors = partial(store.passages.vectors, dim=self._dim)
         self._dense_files = SavedIndex(store, files, info.id, "dense")
         self._lexical_files = SavedIndex(store, files, info.id, "lexical")
+        self._private = PrivateWords(store)
         self._lock = threading.RLock()
         self._saving = threading.Lock()
         self._rebuilding: threading.Thread | None = None
@@ -83,9 +85,12 @@ class CollectionIndex:
                 self._follow()
         return self._snapshot
 
-    def save(self) -> None:
+    def save(self, *, always: bool = False) -> None:
         """
         Write the dense index, unless little has changed since it was written; searches go on meanwhile.
+
+        Args:
+            always: write it although little has changed.
 
         Raises:
             StoreError: an index cannot be written; the store is not affected.
@@ -96,12 +101,21 @@ class CollectionIndex:
                 dense, through, living = self._dense, self._dense.through, self._roster.chunks
                 saved, saved_through = self._saved
                 newer = len(_newer(living, saved_through if saved is dense else 0))
-                if newer < max(SAVE_AFTER_ROWS, SAVE_AFTER_SHARE * len(living)):
+                if not always and newer < max(SAVE_AFTER_ROWS, SAVE_AFTER_SHARE * len(living)):
                     return
                 directory, rows = self._dense_files.new(), len(dense)
                 detail = dense.save(directory)
             self._dense_files.record(directory, through, rows, detail)
             self._saved = dense, through
+
+    def purge(self) -> None:
+        """Build anew what still holds words or vectors of deleted documents, on disk and in memory."""
+        self._private.forget()
+        if (rebuilding := self._rebuilding) is not None:
+            rebuilding.join()
+        self.current()
+        self._rebuilding = threading.current_thread()
+        self._rebuild(self._roster.chunks, purge=True)
 
     def close(self) -> None:
         """
@@ -170,7 +184,7 @@ class CollectionIndex:
         self._take_in_vectors(roster.chunks)
         self._take_in_words(roster.chunks, removed)
         self._roster = roster
-        self._snapshot = Snapshot(self._dense, self._lexical, roster, Readable(roster))
+        self._snapshot = Snapshot(self._dense, self._lexical, roster, Readable(roster), self._private)
         if self._rebuilding is None and (self._dense_is_due(roster.chunks) or self._lexical_is_due(roster.chunks)):
             self._rebuilding = threading.Thread(target=self._rebuild, args=(roster.chunks,), name="rebuild")
             self._rebuilding.start()
@@ -209,13 +223,19 @@ class CollectionIndex:
     def _lexical_is_due(self, living: Ids, removed: int = 0) -> bool:
         return self._lexical.dead + removed > DEAD_SHARE * max(1, len(living))
 
-    def _rebuild(self, rows: Ids) -> None:
-        """Build what is due over ``rows`` beside what serves; then bring it up to date, and put it in its place."""
+    def _rebuild(self, rows: Ids, *, purge: bool = False) -> None:
+        """
+        Build what is due over ``rows`` beside what serves; then bring it up to date, and put it in its place.
+
+        To ``purge``, whatever holds a single deleted row is due.
+        """
         started = time.perf_counter()
+        dense_is_due = self._dense_is_due(rows) or (purge and len(self._dense) > len(rows))
+        lexical_is_due = self._lexical_is_due(rows) or (purge and self._lexical.dead > 0)
         try:
             with self._translated():
-                dense = DenseIndex.build(self._dim, self._vectors, rows) if self._dense_is_due(rows) else None
-                lexical = self._lexical_over(rows) if self._lexical_is_due(rows) else None
+                dense = DenseIndex.build(self._dim, self._vectors, rows) if dense_is_due else None
+                lexical = self._lexical_over(rows) if lexical_is_due else None
                 removed = NO_ROWS
                 with self._lock:
                     if dense is not None:
@@ -226,7 +246,7 @@ class CollectionIndex:
                         removed = np.setdiff1d(rows, self._roster.chunks, assume_unique=True)
                     self._take_in(self._roster, removed)
                 logger.info("built again over %d rows, %.1f s", len(rows), time.perf_counter() - started)
-                self.save()
+                self.save(always=purge and dense is not None)
         except StoreError as error:
             logger.warning("%s", error)
         finally:

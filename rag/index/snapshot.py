@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from models.base import Vectors
 from rag.index.allowed import Allowed, Readable
 from rag.index.dense import DenseIndex
 from rag.index.lexical import LexicalIndex
+from rag.index.private import PrivateWords
 from rag.store.records import Ids, Roster
 
 
@@ -23,12 +24,25 @@ class Snapshot:
         lexical: the words, of exactly the living rows.
         roster: the living rows.
         readable: finds the rows of sets of documents among them.
+        private: the words of parts of the collection.
     """
 
     dense: DenseIndex
     lexical: LexicalIndex
     roster: Roster
     readable: Readable
+    private: PrivateWords
+
+    def for_reader(self, documents: Ids | None) -> Snapshot:
+        """
+        Return the collection as somebody sees it who may read only these documents: with word statistics of their own.
+
+        Args:
+            documents: rows of documents; None for all, which changes nothing.
+        """
+        if documents is None:
+            return self
+        return replace(self, lexical=self.private.of(self.readable.of(documents).rows))
 
     def allowed(self, documents: Ids | None) -> Allowed | None:
         """

@@ -36,6 +36,9 @@ class Database:
     Args:
         directory: the data directory, created when missing.
 
+    Attributes:
+        rights: how often rights have changed; only this process can change them.
+
     Raises:
         StoreError: in use, not writable, damaged, full, or of a newer version.
     """
@@ -49,6 +52,7 @@ class Database:
         self._lock = DirectoryLock(directory)
         self._writing = threading.RLock()
         self._idle_readers: list[apsw.Connection] = []
+        self.rights = 0
         try:
             with self._translated():
                 self._writer = self._connect()
@@ -67,6 +71,11 @@ class Database:
             self._writer.close()
             self._lock.release()
 
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file and cut it to nothing; readers that are at work delay that."""
+        with self._writing, self._translated():
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
         """Give the writing connection inside a transaction: all of it is on disk afterwards, or none of it."""
@@ -79,6 +88,13 @@ class Database:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def changing_rights(self) -> Iterator[apsw.Connection]:
+        """Give a transaction after which what somebody may read is read again."""
+        with self.transaction() as connection:
+            yield connection
+        self.rights += 1
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:

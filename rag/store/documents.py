@@ -23,10 +23,16 @@ REMEMBERED_FILTERS = 8
 
 
 class Documents:
-    """The collections and documents of one database; safe to use from several threads."""
+    """
+    The collections and documents of one database; safe to use from several threads.
+
+    Attributes:
+        deletions: how often this process has deleted or replaced something.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.deletions = 0
         self._removed: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)  # one entry a change
         self._counts: dict[int, tuple[int, int, int]] = {}
         self._rows = lru_cache(maxsize=REMEMBERED_FILTERS)(self._select)
@@ -103,6 +109,7 @@ class Documents:
         """Remove a collection with everything in it."""
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
+        self.deletions += 1
 
     # Documents
 
@@ -131,6 +138,7 @@ class Documents:
                 replaced += self._delete(connection, collection_id, "source = ?", prepared.document.source)
                 rows.append(self._put_one(connection, collection_id, prepared, recipe))
         self._removed[collection_id].append(tuple(replaced))
+        self.deletions += len(replaced)
         return rows
 
     def _put_one(self, connection: apsw.Connection, collection_id: int, prepared: Prepared, recipe: str) -> int:
@@ -156,19 +164,12 @@ class Documents:
         )
         document_id = connection.last_insert_rowid()
         for chunk, vector in zip(prepared.chunks, prepared.vectors, strict=True):
+            place = (collection_id, document_id, chunk.start, chunk.end, chunk.page)
+            words = (json.dumps(chunk.headings, ensure_ascii=False), chunk.text, chunk.table_header)
             connection.execute(
                 "INSERT INTO chunks (collection_id, document_id, start, end, page, headings, text, table_header)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    collection_id,
-                    document_id,
-                    chunk.start,
-                    chunk.end,
-                    chunk.page,
-                    json.dumps(chunk.headings, ensure_ascii=False),
-                    chunk.text,
-                    chunk.table_header,
-                ),
+                (*place, *words),
             )
             connection.execute(
                 "INSERT INTO vectors (chunk_id, vector) VALUES (?, ?)",
@@ -177,11 +178,17 @@ class Documents:
         return document_id
 
     def delete_documents(self, collection_id: int, document_ids: Sequence[int]) -> int:
-        """Remove documents with their chunks and vectors; return how many there were."""
+        """Remove documents with their chunks, vectors and grants; return how many there were."""
         which = "id IN (SELECT value FROM json_each(?))"
         with self._db.transaction() as connection:
+            connection.execute(
+                f"DELETE FROM grants WHERE collection_id = ?1 AND source IN (SELECT source FROM documents"  # noqa: S608
+                f" WHERE collection_id = ?1 AND {which.replace('?', '?2')})",
+                (collection_id, json.dumps(list(document_ids))),
+            )
             removed = self._delete(connection, collection_id, which, json.dumps(list(document_ids)))
         self._removed[collection_id].append(tuple(removed))
+        self.deletions += len(removed)
         return len(removed)
 
     def _delete(self, connection: apsw.Connection, collection_id: int, which: str, binding: str) -> list[int]:
@@ -198,25 +205,29 @@ class Documents:
         return [row for change in self._removed[collection_id][since:] for row in change]
 
     def documents(
-        self, collection_id: int, *, after: str = "", limit: int = 100, contains: str = ""
+        self,
+        collection_id: int,
+        after: str = "",
+        limit: int = 100,
+        contains: str = "",
+        media_type: str = "",
+        among: Ids | None = None,
     ) -> list[StoredDocument]:
-        """Return up to ``limit`` documents whose source sorts behind ``after`` and contains ``contains``."""
-        return self._documents(
-            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))",
-            (collection_id, after, contains, limit),
+        """Return up to ``limit`` documents behind source ``after`` that contain ``contains``, of the rows ``among``."""
+        where = (
+            "d.collection_id = ? AND d.source > ? AND instr(lower(d.source || ' ' || d.title), lower(?))"
+            " AND ? IN ('', d.media_type) AND (?5 IS NULL OR d.id IN (SELECT value FROM json_each(?5)))"
         )
+        return self._documents(where, (collection_id, after, contains, media_type, _rows(among), limit))
 
-    def document_info(self, collection_id: int, document_id: int) -> StoredDocument:
-        """
-        Return one document's row.
-
-        Raises:
-            InputError: the collection holds no such document.
-        """
-        found = self._documents("d.collection_id = ? AND d.id = ?", (collection_id, document_id, 1))
-        if not found:
-            raise InputError(f"there is no document {document_id} in this collection; list them first.")
-        return found[0]
+    def media_types(self, collection_id: int, among: Ids | None = None) -> list[str]:
+        """Return the types of a collection's documents, of the rows ``among``."""
+        sql = (
+            "SELECT DISTINCT media_type FROM documents WHERE collection_id = ?"
+            " AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) ORDER BY media_type"
+        )
+        with self._db.reading() as connection:
+            return [row[0] for row in connection.execute(sql, (collection_id, _rows(among)))]
 
     def _documents(self, where: str, bindings: tuple[object, ...]) -> list[StoredDocument]:
         sql = f"""
@@ -283,3 +294,7 @@ class Documents:
             rows = np.fromiter((row for (row,) in connection.execute(sql, bindings)), dtype=np.int64)
         rows.flags.writeable = False
         return rows
+
+
+def _rows(among: Ids | None) -> str | None:
+    return None if among is None else json.dumps(among.tolist())

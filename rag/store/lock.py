@@ -21,6 +21,10 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+class InUseError(StoreError):
+    """Another process holds the data directory."""
+
+
 class DirectoryLock:
     """
     An exclusive lock on a data directory, released by :meth:`release` or by the end of the process.
@@ -29,7 +33,8 @@ class DirectoryLock:
         directory: the data directory; it must exist.
 
     Raises:
-        StoreError: another process holds it, or the directory cannot be written.
+        InUseError: another process holds it.
+        StoreError: the directory cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -44,7 +49,7 @@ class DirectoryLock:
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
             self._file.close()
-            raise StoreError(
+            raise InUseError(
                 f"{directory} is in use by {holder}; stop it first, ask it over HTTP, or choose another --data-dir."
             ) from error
         self._file.truncate(0)

@@ -14,6 +14,11 @@ from rag.store.database import Database
 from rag.store.records import BARE, Ids, IndexRecord, Roster
 from rag.types import Chunk, Hit, Scored
 
+_SEARCHED = (
+    "SELECT k.id, d.title, d.recipe, k.start, k.end, k.text, k.headings, k.page, k.table_header FROM chunks k"
+    " JOIN documents d ON d.id = k.document_id"
+)
+
 
 class Passages:
     """The chunks of one database; safe to use from several threads."""
@@ -78,12 +83,11 @@ class Passages:
         self, collection_id: int, after: int, through: int, size: int = 5_000
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield ``(chunk row, searched text)`` of the chunk rows in ``(after, through]``, in blocks."""
-        sql = (
-            "SELECT k.id, d.title, d.recipe, k.start, k.end, k.text, k.headings, k.page, k.table_header FROM chunks k"
-            " JOIN documents d ON d.id = k.document_id"
-            " WHERE k.collection_id = ? AND k.id > ? AND k.id <= ? ORDER BY k.id"
-        )
-        for rows in self._blocks(sql, (collection_id, after, through), size):
+        sql = f"{_SEARCHED} WHERE k.collection_id = ? AND k.id > ? AND k.id <= ? ORDER BY k.id"
+        yield from self._searched(sql, (collection_id, after, through), size)
+
+    def _searched(self, sql: str, bindings: tuple[object, ...], size: int) -> Iterator[list[tuple[int, str]]]:
+        for rows in self._blocks(sql, bindings, size):
             yield [(row[0], _chunk(*row[3:]).searched_text(row[1], prefix=not row[2].endswith(BARE))) for row in rows]
 
     def _blocks(self, sql: str, bindings: tuple[object, ...], size: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -117,6 +121,23 @@ class Passages:
             for item in scored
             if (row := rows.get(item.chunk_id)) is not None
         ]
+
+    def count_among(self, collection_id: int, documents: Ids) -> tuple[int, int]:
+        """Return how many of these documents the collection holds, and how many chunks they have."""
+        sql = (
+            "SELECT count(DISTINCT document_id), count(*) FROM chunks WHERE collection_id = ?"
+            " AND document_id IN (SELECT value FROM json_each(?))"
+        )
+        with self._db.reading() as connection:
+            bindings = (collection_id, json.dumps(documents.tolist()))
+            rows: list[tuple[Any, ...]] = connection.execute(sql, bindings).fetchall()
+        return rows[0][0], rows[0][1]
+
+    def texts_of(self, rows: Ids, size: int = 5_000) -> Iterator[list[tuple[int, str]]]:
+        """Yield ``(chunk row, searched text)`` of these chunk rows, ascending, in blocks."""
+        sql = f"{_SEARCHED} WHERE k.id IN (SELECT value FROM json_each(?)) ORDER BY k.id"  # noqa: S608 - only literals
+        for begin in range(0, len(rows), size):
+            yield from self._searched(sql, (json.dumps(rows[begin : begin + size].tolist()),), size)
 
     def slice(self, document_id: int, start: int, end: int) -> str:
         """

@@ -106,3 +106,52 @@ class Roster:
 
     chunks: Ids
     documents: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """
+    A conversation, or a comparison, without its turns.
+
+    Attributes:
+        scope: whose it is.
+        kind: ``chat`` or ``comparison``.
+        created: seconds since 1970.
+        changed: when its last turn was asked, seconds since 1970.
+        turns: how many there are.
+        vote: what somebody thought of a comparison's arms; None before.
+    """
+
+    id: int
+    scope: str
+    kind: str
+    title: str
+    created: float
+    changed: float
+    turns: int
+    vote: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """
+    A question and what came of it.
+
+    Attributes:
+        collection: where its answer was looked for; None for the model alone.
+        adapter: which adapter was asked for; None for what the settings said.
+        state: ``running``, ``done``, ``stopped``, ``left`` (nobody listened any more), ``interrupted``, or ``failed``.
+        text: the answer, as far as it came.
+        created: seconds since 1970.
+        result: of a turn that is done the answer as JSON, of one that failed the error; else None.
+    """
+
+    id: int
+    conversation_id: int
+    question: str
+    collection: str | None
+    adapter: str | None
+    state: str
+    text: str
+    created: float
+    result: Mapping[str, Any] | None

@@ -74,6 +74,85 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE collections ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE collections ADD COLUMN replaces INTEGER REFERENCES collections(id) ON DELETE CASCADE;
     """,
+    """
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        password TEXT NOT NULL,
+        is_admin INTEGER NOT NULL,
+        is_suspended INTEGER NOT NULL,
+        sessions_from REAL NOT NULL,
+        created REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE groups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT;
+    CREATE TABLE members (
+        group_id INTEGER NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
+        user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+        PRIMARY KEY (group_id, user_id)
+    ) STRICT;
+    CREATE TABLE keys (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+        digest BLOB NOT NULL UNIQUE,
+        label TEXT NOT NULL,
+        level INTEGER NOT NULL,
+        collections TEXT,
+        created REAL NOT NULL,
+        expires REAL
+    ) STRICT;
+    CREATE TABLE grants (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+        source TEXT NOT NULL,
+        user_id INTEGER REFERENCES users(id) ON DELETE CASCADE,
+        group_id INTEGER REFERENCES groups(id) ON DELETE CASCADE,
+        level INTEGER NOT NULL,
+        CHECK ((user_id IS NULL) <> (group_id IS NULL))
+    ) STRICT;
+    CREATE UNIQUE INDEX grants_once ON grants(collection_id, source, ifnull(user_id, 0), ifnull(group_id, 0));
+    CREATE TABLE accesses (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL,
+        who TEXT NOT NULL,
+        action TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        documents TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX accesses_by_time ON accesses(at);
+    """,
+    """
+    CREATE TABLE conversations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        scope TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        title TEXT NOT NULL,
+        created REAL NOT NULL,
+        changed REAL NOT NULL,
+        vote TEXT NOT NULL DEFAULT 'null'
+    ) STRICT;
+    CREATE INDEX conversations_by_scope ON conversations(scope, kind, changed);
+    CREATE TABLE turns (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+        question TEXT NOT NULL,
+        collection TEXT,
+        adapter TEXT,
+        state TEXT NOT NULL,
+        text TEXT NOT NULL DEFAULT '',
+        result TEXT NOT NULL DEFAULT 'null',
+        created REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX turns_by_conversation ON turns(conversation_id);
+    CREATE TABLE syncs (
+        collection_id INTEGER PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE,
+        finished REAL NOT NULL,
+        report TEXT NOT NULL
+    ) STRICT;
+    """,
 )
 
 

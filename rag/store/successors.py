@@ -54,7 +54,7 @@ class Successors:
         """
         Put the successor in its collection's place, in one transaction, if both hold the same documents.
 
-        The name and the settings go over to it; the old rows are removed.
+        The name, the settings and the grants go over to it; the old rows are removed.
 
         Returns:
             False when a document is missing, outdated or too many; nothing is changed then.
@@ -69,6 +69,9 @@ class Successors:
                 "UPDATE collections SET replaces = NULL, (created, settings) ="
                 " (SELECT created, settings FROM collections WHERE id = ?) WHERE id = ?",
                 pair,
+            )
+            connection.execute(
+                "UPDATE grants SET collection_id = ? WHERE collection_id = ?", (successor.id, collection.id)
             )
             connection.execute("DELETE FROM collections WHERE id = ?", (collection.id,))
             connection.execute("UPDATE collections SET name = ? WHERE id = ?", (collection.name, successor.id))

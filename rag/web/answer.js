@@ -1,231 +1,178 @@
 // One answer: its text while it grows, then its sources, its times, or why there is none.
-import { announce, h, icon } from "./dom.js";
+import { announce, copyButton, h, icon } from "./dom.js";
+import { insight } from "./insight.js";
 import * as markdown from "./markdown.js";
+import { lookedAt, markerButton, sources } from "./places.js";
 import { strings } from "./strings.js";
+import { answerWeave, supported } from "./weave.js";
 
-const WEAK_SUPPORT = 0.5;
 const SLOW_MS = 10_000;
-
-/** The address of a place in a document; opening it opens the source beside the answer. */
-export function placeOf({ collection, document_id: row, start, end }) {
-  return `#/document/${collection}/${row}?start=${start}&end=${end}`;
-}
-
-/** The headings above a place, without the first if that is the document's title. */
-export function within({ heading, title }) {
-  const path = heading.split(" > ");
-  return (path[0] === title ? path.slice(1) : path).join(" > ");
-}
+const LONG = 16_384; // characters; what is longer is drawn ten times a second
+const LONG_PAUSE_MS = 100;
 
 /**
  * Make the view of an answer.
  *
- * open(citations, index) shows a citation, askPlain() asks again without documents. The view is
- * { element, queued, token, finish, fail, stopped }.
+ * open(citations, index) shows a citation; askPlain() asks again without documents, again() the same once more; either
+ * may be missing. The view is { element, queued, token, ended }: the last three take the server's events.
  */
-export function answerView({ usesDocuments, open, askPlain }) {
+export function answerView({ usesDocuments, open, askPlain, again, quiet = false }) {
+  const say = quiet ? () => {} : announce;
   const prose = h("div", { class: "prose", dir: "auto" });
   const waiting = h("p", { class: "waiting" }, usesDocuments ? strings.reading : strings.thinking);
   const element = h("div", { class: "answer", "aria-busy": "true" }, waiting, prose);
   const began = performance.now();
   const slow = setInterval(() => {
     const passed = performance.now() - began;
-    if (passed >= SLOW_MS && !waiting.dataset.queued) waiting.textContent = strings.stillThinking(passed / 1000);
+    if (passed < SLOW_MS) return;
+    if (!waiting.dataset.queued) waiting.textContent = strings.stillThinking(passed / 1000);
+    if (Math.round(passed / 1000) % 10 === 0) say(strings.stillAnswering);
   }, 1000);
   let text = "";
   let shown = [];
-  let frame = 0;
+  let drawing = false;
+  let over = false;
 
-  const inert = (number, raw) => h("span", { class: "marker" }, raw.slice(1, -1));
-
-  function draw(marker = inert, afresh = false) {
-    frame = 0;
-    const found = markdown.blocks(text);
-    found.forEach((block, index) => {
-      const key = block.kind + block.lines.join("\n");
-      if (!afresh && shown[index] === key) return;
-      const fresh = markdown.element(block, marker);
+  function draw() {
+    drawing = false;
+    if (over) return;
+    markdown.blocks(text).forEach((block, index) => {
+      const key = block.kind + text.slice(block.start, block.end);
+      if (shown[index] === key) return;
+      const fresh = markdown.element(block, text);
       if (prose.children[index]) prose.children[index].replaceWith(fresh);
       else prose.append(fresh);
       shown[index] = key;
     });
   }
 
+  function drawSoon() {
+    if (drawing) return;
+    drawing = true;
+    if (text.length < LONG) requestAnimationFrame(draw);
+    else setTimeout(draw, LONG_PAUSE_MS);
+  }
+
   function end(...parts) {
+    over = true;
     clearInterval(slow);
-    cancelAnimationFrame(frame);
     waiting.remove();
     element.setAttribute("aria-busy", "false");
     element.append(...parts.filter(Boolean));
   }
 
-  function finish(answer) {
-    text = answer.answer;
-    const { citations } = answer;
-    const seen = new Map();
+  function finish(answer, turn) {
+    const { citations, hits } = answer;
     if (answer.abstained) {
-      end(abstained(answer, open, askPlain), foot(answer));
       prose.remove();
-      announce(strings.abstained);
+      end(abstained(answer, open, askPlain), foot(answer, turn, again));
+      say(strings.abstained);
       return;
     }
-    draw((number, raw) => {
-      const own = citations
-        .map((citation, index) => ({ citation, index }))
-        .filter((entry) => entry.citation.number === number);
-      if (!own.length) return raw;
-      const turn = seen.get(number) ?? 0;
-      seen.set(number, turn + 1);
-      const { citation, index } = own[Math.min(turn, own.length - 1)];
-      return markerButton(citation, () => open(citations, index));
-    }, true);
+    const weave = answerWeave(answer, (citation, index) => markerButton(citation, () => open(citations, index)));
+    prose.replaceChildren(...markdown.blocks(text).map((block) => markdown.element(block, text, weave)));
+    const counts = supported(answer);
+    const all = counts.with === counts.all;
+    if (counts.with)
+      prose.before(
+        h("p", { class: `counts small ${all ? "" : "some"}` }, icon(all ? "check" : "info"), strings.supported(counts)),
+      );
     end(
-      citations.length ? sources(citations, open) : unbacked(answer, open),
+      citations.length ? sources(citations, (index) => open(citations, index)) : unbacked(hits, open),
       answer.finish_reason === "length" && h("p", { class: "muted small" }, strings.truncated),
-      foot(answer),
+      foot(answer, turn, again),
     );
-    announce(strings.complete(citations.length));
+    say(strings.complete(counts, citations.length));
   }
 
   return {
     element,
-    finish,
     queued({ ahead }) {
       waiting.dataset.queued = ahead || "";
       if (ahead) waiting.textContent = strings.queued(ahead);
       else waiting.textContent = usesDocuments ? strings.reading : strings.thinking;
     },
     token(piece) {
-      if (!text) waiting.hidden = true;
+      waiting.hidden = true;
       text += piece.text;
-      frame ||= requestAnimationFrame(() => draw());
+      drawSoon();
     },
-    fail(message) {
+    ended({ end: turn }) {
+      text = turn.text ?? "";
+      if (turn.state === "done") {
+        finish(turn.result, turn);
+        return;
+      }
       draw();
-      end(h("p", { class: "notice error", role: "alert" }, message));
-    },
-    stopped() {
-      draw();
-      end(h("p", { class: "muted small" }, strings.stopped));
+      const retry = again && h("button", { type: "button", onclick: again }, icon("again"), strings.retry);
+      if (turn.state === "failed") {
+        const { message } = turn.result?.error ?? {};
+        end(h("div", { class: "notice error", role: "alert" }, h("p", {}, message || strings.failed)), retry);
+      } else end(h("p", { class: "muted small ending" }, strings.endings[turn.state] ?? strings.interrupted), retry);
     },
   };
 }
 
-function markerButton(citation, onclick) {
-  return h(
-    "button",
-    {
-      type: "button",
-      class: "marker",
-      "data-place": placeOf(citation),
-      "aria-expanded": "false",
-      "aria-label": strings.source(citation.number, citation.title, citation.page),
-      onclick,
-    },
-    String(citation.number),
-  );
-}
-
-function sources(citations, open) {
-  return h(
-    "section",
-    { class: "answer", "aria-label": strings.sources },
-    citations[0].computed && h("p", { class: "muted small" }, strings.computed),
-    h(
-      "ul",
-      { class: "sources plain" },
-      citations.map((citation, index) =>
-        h(
-          "li",
-          {},
-          card(citation, citation.quote, () => open(citations, index)),
-        ),
-      ),
-    ),
-  );
-}
-
-function card(place, quote, onclick, number = place.number) {
-  const where = [place.page && strings.page(place.page), within(place)].filter(Boolean).join(" · ");
-  return h(
-    "button",
-    { type: "button", class: "card", "data-place": placeOf(place), "aria-expanded": "false", onclick },
-    number && h("span", { class: "marker", "aria-hidden": "true" }, String(number)),
-    h(
-      "span",
-      { class: "about" },
-      h("span", { class: "where" }, place.title),
-      h("span", { class: "place" }, where || place.source),
-      h("span", { class: "quote" }, quote),
-      place.support < WEAK_SUPPORT && h("span", { class: "weak" }, strings.weak),
-    ),
-  );
-}
-
-function lookedAt(answer, open) {
-  const places = answer.hits.map((hit) => ({ ...hit, quote: hit.text }));
-  return h(
-    "ul",
-    { class: "sources plain" },
-    places.map((place, index) =>
-      h(
-        "li",
-        {},
-        card(
-          place,
-          [place.table_header, beginning(place.text)].filter(Boolean).join("\n"),
-          () => open(places, index),
-          null,
-        ),
-      ),
-    ),
-  );
-}
-
-/** A passage without the heading lines at its beginning, which stand above it already. */
-function beginning(text) {
-  return text.replace(/^\s*(#{1,6} [^\n]*\n+)+/, "");
-}
-
-function unbacked(answer, open) {
-  if (!answer.hits.length) return null;
+function unbacked(hits, open) {
+  if (!hits.length) return null;
   return h(
     "section",
     { class: "answer", "aria-label": strings.sources },
     h("p", { class: "notice warn" }, h("strong", {}, strings.unbacked), ` ${strings.unbackedMore}`),
-    lookedAt(answer, open),
+    lookedAt(hits, open),
   );
 }
 
-function abstained(answer, open, askPlain) {
+function abstained({ hits }, open, askPlain) {
   return h(
     "section",
     { class: "abstained" },
     h("h3", {}, strings.abstained),
-    h("p", {}, answer.hits.length ? strings.lookedAt : strings.lookedAtNothing),
-    answer.hits.length > 0 && lookedAt(answer, open),
-    h("div", { class: "row" }, h("button", { type: "button", onclick: askPlain }, strings.askPlain)),
+    h("p", {}, hits.length ? strings.lookedAt : strings.lookedAtNothing),
+    hits.length > 0 && lookedAt(hits, open),
+    askPlain && h("div", { class: "row" }, h("button", { type: "button", onclick: askPlain }, strings.askPlain)),
   );
 }
 
-function foot(answer) {
-  const copy = h(
+function foot(answer, turn, again) {
+  const details = h("div", { class: "insight", hidden: true });
+  const why = h(
     "button",
-    { type: "button", class: "quiet", onclick: () => copyAnswer(answer, copy) },
-    icon("copy"),
-    strings.copy,
+    {
+      type: "button",
+      class: "quiet",
+      "aria-expanded": "false",
+      onclick: () => {
+        details.hidden = !details.hidden;
+        why.setAttribute("aria-expanded", String(!details.hidden));
+        if (!details.hidden && !details.childElementCount) insight(details, turn.id);
+      },
+    },
+    icon("info"),
+    strings.insight,
   );
-  return h("div", { class: "foot" }, h("span", { class: "timings" }, strings.timings(answer)), copy);
+  return h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "foot" },
+      h("span", { class: "timings" }, strings.timings(answer)),
+      h(
+        "span",
+        { class: "row" },
+        copyButton(strings.copy, strings.copied, () => withSources(answer)),
+        again && h("button", { type: "button", class: "quiet", onclick: again }, icon("again"), strings.retry),
+        why,
+      ),
+    ),
+    details,
+  );
 }
 
-async function copyAnswer(answer, button) {
+function withSources(answer) {
   const quotes = answer.citations.map(
     (c) => `[${c.number}] ${c.source}${c.page ? `, ${strings.page(c.page)}` : ""}: “${c.quote}”`,
   );
-  await navigator.clipboard.writeText([answer.answer, ...quotes].join("\n"));
-  button.lastChild.data = strings.copied;
-  announce(strings.copied);
-  setTimeout(() => {
-    button.lastChild.data = strings.copy;
-  }, 2000);
+  return [answer.answer, ...quotes].join("\n");
 }

@@ -12,9 +12,17 @@ export class ApiError extends Error {
   }
 }
 
+/** What only a page of this server can read and send back; see "CSRF" in SECURITY.md. */
+function csrf() {
+  const known = new Map(document.cookie.split("; ").map((pair) => pair.split("=", 2)));
+  const any = [...known.keys()].find((name) => name.startsWith("homeground-csrf-"));
+  return { "X-CSRF-Token": known.get(`homeground-csrf-${location.port}`) ?? known.get(any) ?? "" };
+}
+
 async function send(path, options) {
+  const headers = options.method ? { ...options.headers, ...csrf() } : {};
   try {
-    return await fetch(path, { ...options, credentials: "same-origin", cache: "no-store" });
+    return await fetch(path, { ...options, headers, credentials: "same-origin", cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("", "offline", 0);
@@ -49,6 +57,14 @@ export async function post(path, body) {
   return response.status === 204 ? null : response.json();
 }
 
+export async function patch(path, body) {
+  return (await checked(await send(path, json("PATCH", body)))).json();
+}
+
+export async function put(path, body) {
+  await checked(await send(path, json("PUT", body)));
+}
+
 export async function remove(path) {
   await checked(await send(path, json("DELETE")));
 }
@@ -62,28 +78,25 @@ export async function state() {
   }
 }
 
-/** Ask a question; calls on[event](data) for each server-sent event. Aborting the signal stops the answer. */
-export async function ask(body, on, signal) {
-  const response = await checked(await send("/api/ask", json("POST", { ...body, stream: true }, signal)));
+/** Follow turns; calls take(event) for each event, and alive() whenever the server says anything at all. */
+export async function events(wanted, take, alive, signal) {
+  const response = await checked(await send(`/api/events?follow=${wanted}`, { signal }));
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    alive();
     const blocks = (rest + decoder.decode(value, { stream: true })).split("\n\n");
     rest = blocks.pop();
-    for (const block of blocks) dispatch(block, on);
+    for (const block of blocks) if (block.startsWith("data: ")) take(JSON.parse(block.slice(6)));
   }
 }
 
-function dispatch(block, on) {
-  const fields = { event: "", data: "" };
-  for (const line of block.split("\n")) {
-    const colon = line.indexOf(": ");
-    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 2);
-  }
-  if (fields.event) on[fields.event]?.(JSON.parse(fields.data));
+/** Get bytes, for example of a file. */
+export async function bytes(path) {
+  return (await checked(await send(path, {}))).arrayBuffer();
 }
 
 /** Send one file; resolves to the report of what became of it. XMLHttpRequest, because fetch tells no progress. */
@@ -99,6 +112,7 @@ export function upload(collection, file, name, onprogress) {
     request.onerror = () => reject(new ApiError("", "offline", 0));
     request.onload = () =>
       request.status === 200 ? resolve(request.response) : reject(errorFrom(request.status, request.response));
+    request.setRequestHeader(...Object.entries(csrf())[0]);
     request.send(form);
   });
 }

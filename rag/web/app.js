@@ -1,17 +1,26 @@
 // The frame: is the server there, who is signed in, which page does the address ask for.
 import * as api from "./api.js";
-import { askPage } from "./ask.js";
-import { placeOf } from "./answer.js";
-import { documentsPage } from "./documents.js";
-import { complain, h } from "./dom.js";
+import { complain, connection, h, icon } from "./dom.js";
+import { eventStream } from "./events.js";
+import { placeOf } from "./places.js";
+import { signInForm } from "./sign_in.js";
 import { sourcePanel } from "./source.js";
 import { strings } from "./strings.js";
+import { themeButton } from "./theme.js";
 
 const RETRY_MS = 1000;
+const PAGES = {
+  ask: async (given) => (await import("./ask.js")).askPage(given),
+  documents: async (given) => (await import("./documents.js")).documentsPage(given),
+  compare: async (given) => (await import("./compare.js")).comparePage(given),
+  adapters: async (given) => (await import("./adapters.js")).adaptersPage(given),
+  people: async (given) => (await import("./people.js")).peoplePage(given),
+};
 
 const main = document.getElementById("main");
 const tabs = document.querySelector(".tabs");
 const signOut = document.querySelector(".sign-out");
+const events = eventStream({ onState: (wait) => connection(wait, () => events.retry()), onProblem });
 let pages = null;
 let about = null;
 let last = { name: "ask", argument: "" };
@@ -23,7 +32,7 @@ const panel = sourcePanel(document.querySelector("aside"), {
   go: openSource,
 });
 
-function middle(title, text, { pulse = false } = {}) {
+function middle(title, text, { pulse = false, more = null } = {}) {
   tabs.hidden = signOut.hidden = true;
   panel.hide();
   main.replaceChildren(
@@ -33,6 +42,7 @@ function middle(title, text, { pulse = false } = {}) {
       pulse && h("div", { class: "pulse" }),
       h("h1", {}, title),
       h("p", {}, text),
+      more,
     ),
   );
 }
@@ -54,13 +64,19 @@ async function start() {
   }
   const refused = new URLSearchParams(location.search).get("sign-in");
   if (refused) history.replaceState(null, "", location.pathname + location.hash);
-  pages ??= {
-    ask: askPage({ about, openSource, onProblem }),
-    documents: documentsPage({ about, onChange: refresh, onProblem }),
-  };
+  pages ??= {};
   tabs.hidden = signOut.hidden = false;
   main.replaceChildren();
   route();
+}
+
+function askToSignIn(title, text) {
+  middle(title, text, {
+    more: signInForm(() => {
+      pages = null;
+      start();
+    }),
+  });
 }
 
 /** Ask again what the server has; pages show it. */
@@ -72,7 +88,7 @@ async function refresh() {
 function onProblem(error) {
   if (error.code === "signed_out") {
     const refused = new URLSearchParams(location.search).get("sign-in");
-    middle(strings.signedOut, refused ? strings.signInRefused : strings.signedOutMore);
+    askToSignIn(strings.signedOut, refused ? strings.signInRefused : strings.signedOutUsers);
   } else if (api.PAGE_STATES.has(error.code)) {
     setTimeout(start, RETRY_MS);
   } else {
@@ -80,20 +96,39 @@ function onProblem(error) {
   }
 }
 
-function route() {
+/** Return a page, made when it is first shown. */
+async function pageOf(name) {
+  const given = { about, events, openSource, onProblem, onChange: refresh, moved };
+  return (pages[name] ??= await PAGES[name](given));
+}
+
+/** The conversation that is shown is another one, or has got its number. */
+function moved(id) {
+  last = { name: "ask", argument: id === null ? "" : String(id) };
+  tabs.querySelector("[data-page=ask]").href = addressOf(last);
+  if (id === null) location.hash = "#/ask";
+  else history.replaceState(null, "", addressOf(last));
+}
+
+const addressOf = ({ name, argument }) => (argument ? `#/${name}/${argument}` : `#/${name}`);
+
+async function route() {
   if (!pages) return;
   const [path, query] = location.hash.slice(1).split("?");
   const [, name, ...rest] = path.split("/");
   const document_ = name === "document" && rest.length === 2;
-  if (!document_) last = { name: name in pages ? name : "ask", argument: rest[0] ?? "" };
-  const page = pages[last.name];
+  if (!document_) last = { name: Object.hasOwn(PAGES, name) ? name : "ask", argument: rest[0] ?? "" };
+  const here = location.hash;
+  const page = await pageOf(last.name);
+  if (location.hash !== here) return; // somebody went on while the page was loaded
   const isNew = !main.contains(page.element);
   if (isNew) main.replaceChildren(page.element);
   for (const link of tabs.children) {
+    if (link.dataset.page === last.name) link.href = addressOf(last);
     if (link.dataset.page === last.name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${last.name === "ask" ? strings.ask : strings.documents} – ${strings.app}`;
+  document.title = `${page.title} – ${strings.app}`;
   if (document_) {
     showSource(rest, new URLSearchParams(query));
     return;
@@ -103,7 +138,7 @@ function route() {
   panel.hide();
   mark(null);
   if (wasRead && opener?.isConnected) opener.focus();
-  else if (isNew || last.name === "documents") page.shown(last.argument);
+  else page.shown(last.argument);
 }
 
 async function showSource([collection, row], query) {
@@ -139,13 +174,13 @@ function openSource(places, at) {
 }
 
 function closeSource() {
-  location.hash = last.argument ? `#/${last.name}/${last.argument}` : `#/${last.name}`;
+  location.hash = addressOf(last);
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (!document.querySelector("aside").hidden) closeSource();
-  else pages?.ask.stop();
+  else pages?.ask?.stop();
 });
 
 signOut.addEventListener("click", async () => {
@@ -156,7 +191,8 @@ signOut.addEventListener("click", async () => {
     return;
   }
   pages = null;
-  middle(strings.signedOutDone, strings.signedOutMore);
+  last = { name: "ask", argument: "" };
+  askToSignIn(strings.signedOutDone, strings.signedOutUsers);
 });
 
 // The address names the page, so the link that skips the header must not change it.
@@ -165,6 +201,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 
+signOut.before(themeButton());
+signOut.prepend(icon("leave"));
 addEventListener("hashchange", route);
 // A file dropped beside the drop zone must not replace the page.
 addEventListener("dragover", (event) => event.preventDefault());

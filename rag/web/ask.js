@@ -1,199 +1,220 @@
-// Asking: the question box, what a question is asked of, and the turns.
-import { answerView } from "./answer.js";
+// Asking: the conversations, the turns of one of them, the question box, and what a question is asked of.
 import * as api from "./api.js";
+import { choices } from "./choices.js";
+import { conversationList } from "./conversations.js";
 import { announce, h, icon } from "./dom.js";
 import { strings } from "./strings.js";
-
-const MOST_TURNS = 20; // of a conversation that a question goes on from
+import { turnView } from "./turn.js";
+import { welcome } from "./welcome.js";
 
 /**
- * Make the page for asking. It is made once and keeps its turns while other pages are shown.
+ * Make the page for asking.
  *
- * about: what the server has; openSource(citations, index); onProblem(error) for what concerns the whole page.
+ * about: what the server has; events: the tab's stream; openSource(citations, index); moved(id) tells which conversation
+ * the address shall name; onProblem(error) for what concerns the whole page.
  */
-export function askPage({ about, openSource, onProblem }) {
+export function askPage({ about, events, openSource, moved, onProblem }) {
   const turns = h("ol", { class: "turns plain", "aria-label": strings.answers });
   const empty = h("div", { class: "middle" });
+  const list = conversationList({ onGone: (id) => id === current && moved(null), onProblem });
+  const of = choices({ about, onchange: refresh });
   const question = h("textarea", {
     name: "question",
     rows: "1",
     maxlength: "20000",
     autocomplete: "off",
     enterkeyhint: "send",
+    dir: "auto",
     "aria-label": strings.question,
   });
-  const collection = h("select", { "aria-label": strings.collection, onchange: refresh });
-  const adapter = h("select", { "aria-label": strings.adapter });
-  const retrieval = h("input", { type: "checkbox", checked: true, onchange: refresh });
   const send = h("button", { class: "primary send" }, icon("send"), h("span", {}, strings.ask));
-  const form = h(
-    "form",
-    { onsubmit: submit },
-    question,
-    h(
-      "div",
-      { class: "controls" },
-      h("label", { class: "switch" }, retrieval, strings.useDocuments),
-      collection,
-      adapter,
-      send,
-    ),
+  const toggle = h(
+    "button",
+    { type: "button", class: "quiet icon history", "aria-label": strings.conversations, onclick: list.toggle },
+    icon("list"),
   );
+  const latest = h(
+    "button",
+    { type: "button", class: "latest", hidden: true, onclick: () => last()?.end.scrollIntoView({ block: "end" }) },
+    icon("down"),
+    strings.latest,
+  );
+  const form = h("form", { onsubmit: submit }, question, h("div", { class: "controls" }, toggle, of.element, send));
   const element = h(
     "div",
     { class: "ask" },
-    h("h1", { class: "visually-hidden" }, strings.ask),
-    empty,
-    h("div", { class: "conversation column", hidden: true }, turns),
-    h("div", { class: "composer column" }, form),
+    list.element,
+    h(
+      "div",
+      { class: "talk" },
+      h("h1", { class: "visually-hidden" }, strings.ask),
+      empty,
+      h("div", { class: "conversation column", hidden: true }, turns),
+      h("div", { class: "composer column" }, latest, form),
+    ),
   );
-  let running = null;
-  const history = [];
+  const below = new IntersectionObserver(([entry]) => {
+    latest.hidden = entry.isIntersecting || entry.boundingClientRect.top < 0;
+  });
+  let current = null; // the conversation that is shown; null for a new one
+  let loads = 0;
+  let views = []; // of its turns: { id, end, … }
+  let running = null; // the turn that is being answered
+  let sending = false;
 
   question.addEventListener("keydown", (event) => {
     // While a word is being composed (Japanese, Chinese), Enter chooses it and sends nothing.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    if (!running) form.requestSubmit();
+    if (running === null) form.requestSubmit();
   });
 
-  function refresh() {
-    const found = about.collections.find((entry) => entry.name === collection.value);
-    retrieval.disabled = !about.collections.length;
-    if (retrieval.disabled) retrieval.checked = false;
-    collection.hidden = !about.collections.length;
-    collection.disabled = !retrieval.checked;
-    question.placeholder = retrieval.checked ? strings.questionHint : strings.questionHintPlain;
-    if (!retrieval.checked && about.collections.length)
-      empty.replaceChildren(h("h2", { class: "h1" }, strings.welcome), h("p", {}, strings.welcomePlain));
-    else if (found?.documents)
-      empty.replaceChildren(
-        h("h2", { class: "h1" }, strings.welcome),
-        h("p", {}, strings.welcomeMore(found.name, found.documents)),
-      );
-    else {
-      empty.replaceChildren(
-        h("h2", { class: "h1" }, strings.nothingYet),
-        h("p", {}, strings.nothingYetMore),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "primary",
-            onclick: () => {
-              location.hash = "#/documents";
-            },
-          },
-          icon("plus"),
-          strings.addDocuments,
-        ),
-      );
-    }
-  }
+  const last = () => views.at(-1);
 
-  function update(fresh) {
-    const first = !about.collections.length && fresh.collections.length;
-    if (first) retrieval.checked = true; // there is something to look in now
-    about = fresh;
-    const chosen = collection.value || about.collection;
-    collection.replaceChildren(
-      ...about.collections.map((entry) => h("option", { selected: entry.name === chosen }, entry.name)),
-    );
-    const adapterChosen = adapter.value;
-    adapter.replaceChildren(
-      h("option", { value: "" }, strings.defaultAdapter(about.adapter_for_passages)),
-      h("option", { value: "base", selected: adapterChosen === "base" }, strings.noAdapter),
-      ...about.adapters.map((name) => h("option", { selected: name === adapterChosen }, name)),
-    );
-    adapter.hidden = !about.adapters.length;
-    refresh();
+  function refresh() {
+    of.fit();
+    question.placeholder = of.usesDocuments() ? strings.questionHint : strings.questionHintPlain;
+    empty.replaceChildren(...welcome({ of }));
   }
 
   function submit(event) {
     event.preventDefault();
-    if (running) {
-      running.abort();
+    if (running !== null) {
+      stop();
       return;
     }
     const text = question.value.trim();
-    if (!text) return;
+    if (!text || sending) return;
     question.value = "";
-    run(text, retrieval.checked);
+    ask(text);
   }
 
-  async function run(text, usesDocuments) {
-    running = new AbortController();
-    busy(true);
-    const chosen = usesDocuments ? collection.value : null;
-    const view = answerView({
-      usesDocuments,
-      open: openSource,
-      askPlain: () => {
-        if (!running) run(text, false);
-      },
-    });
-    const turn = h("li", { class: "turn" }, h("h2", { class: "question", dir: "auto" }, text), view.element);
-    empty.hidden = true;
-    turns.parentElement.hidden = false;
-    turns.append(turn);
-    // Once: the question goes to the top and the answer grows below it. After that the view belongs to the reader.
-    turn.scrollIntoView({
-      block: "start",
-      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
-    });
-    announce(strings.answering);
-    let ended = false;
+  async function ask(text, { plain = false, replaces = null } = {}) {
+    if (sending || (running !== null && replaces === null)) return;
+    sending = true;
+    const chosen = of.value();
+    if (plain) chosen.collection = null;
     try {
-      const body = {
-        question: text,
-        collection: chosen,
-        adapter: adapter.value || null,
-        history: history.slice(-MOST_TURNS),
-      };
-      await api.ask(
-        body,
-        {
-          queued: view.queued,
-          token: view.token,
-          answer(answer) {
-            ended = true;
-            view.finish(answer);
-            // A refusal says nothing that a later answer could build on, and would only invite the next one.
-            if (!answer.abstained)
-              history.push({ role: "user", content: text }, { role: "assistant", content: answer.answer });
-          },
-          error({ error }) {
-            ended = true;
-            view.fail(error.message);
-          },
-        },
-        running.signal,
-      );
-      if (!ended) view.fail(strings.interrupted);
+      if (current === null) {
+        const made = await api.post("/api/conversations");
+        current = made.id;
+        moved(current);
+      }
+      const turn = await api.post(`/api/conversations/${current}/turns`, { question: text, replaces, ...chosen });
+      if (replaces !== null) drop(replaces);
+      const view = add(turn);
+      // Once: the question goes to the top and the answer grows below it. After that the view belongs to the reader.
+      view.element.scrollIntoView({
+        block: "start",
+        behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+      });
+      announce(strings.answering);
+      list.load();
+      list.show(current);
     } catch (error) {
-      if (error.name === "AbortError") view.stopped();
-      else view.fail(error instanceof api.ApiError && error.message ? error.message : strings.interrupted);
-      if (api.PAGE_STATES.has(error.code)) onProblem(error);
+      if (!question.value) question.value = text; // nothing that was typed is lost
+      onProblem(error);
     } finally {
-      running = null;
-      busy(false);
+      sending = false;
     }
   }
 
-  function busy(is) {
+  /** Take a turn, and all behind it, out of the view. */
+  function drop(id) {
+    for (const view of views.filter((one) => one.id >= id)) {
+      events.unfollow(view.id);
+      view.element.remove();
+      if (running === view.id) running = null;
+    }
+    views = views.filter((one) => one.id < id);
+  }
+
+  function add(turn) {
+    const view = { id: turn.id, ...turnView(turn, { open: openSource, ask }) };
+    empty.hidden = true;
+    turns.parentElement.hidden = false;
+    turns.append(view.element);
+    views.push(view);
+    below.disconnect();
+    below.observe(view.end);
+    if (turn.state === "running") {
+      running = turn.id;
+      busy();
+      const { ended } = view.on;
+      const on = {
+        ...view.on,
+        ended(event) {
+          ended(event);
+          if (running === turn.id) running = null;
+          busy();
+        },
+      };
+      events.follow(turn.id, on);
+    } else view.on.ended({ end: turn });
+    return view;
+  }
+
+  async function show(id) {
+    if (id === current) return;
+    const own = (loads += 1);
+    // Turns of the conversation before go on while this tab is open; only their view ends.
+    for (const view of views) if (view.id === running) events.keep(view.id);
+    current = id;
+    running = null;
+    views = [];
+    latest.hidden = true;
+    turns.replaceChildren();
+    turns.parentElement.hidden = true;
+    empty.hidden = false;
+    list.show(id);
+    busy();
+    if (id === null) {
+      refresh();
+      return;
+    }
+    try {
+      const found = await api.get(`/api/conversations/${id}`);
+      if (own !== loads) return;
+      found.turns.forEach(add);
+      const end = found.turns.at(-1);
+      if (end) {
+        of.choose(end);
+        refresh();
+        last().element.scrollIntoView({ block: "start", behavior: "instant" });
+      }
+    } catch (error) {
+      current = null;
+      moved(null);
+      onProblem(error);
+    }
+  }
+
+  function busy() {
+    const is = running !== null;
     send.replaceChildren(icon(is ? "stop" : "send"), h("span", {}, is ? strings.stop : strings.ask));
     send.classList.toggle("primary", !is);
   }
 
-  update(about);
+  function stop() {
+    if (running === null) return false;
+    api.post(`/api/turns/${running}/stop`).catch(onProblem);
+    return true;
+  }
+
+  refresh();
+  list.load();
   return {
     element,
-    update,
-    shown: () => question.focus({ preventScroll: true }),
-    /** Stop the running answer; false if none runs. */
-    stop() {
-      running?.abort();
-      return running !== null;
+    title: strings.ask,
+    update(fresh) {
+      of.update(fresh);
+      refresh();
     },
+    async shown(argument) {
+      await show(/^\d+$/.test(argument) ? Number(argument) : null);
+      question.focus({ preventScroll: true });
+    },
+    /** Stop the running answer; false if none runs. */
+    stop,
   };
 }

@@ -1,5 +1,6 @@
 // Questions that stand before the page until they are answered.
 import { h } from "./dom.js";
+import { strings } from "./strings.js";
 
 function shown(dialog) {
   document.body.append(dialog);
@@ -71,6 +72,37 @@ export function askName({ newCollection, collectionName, collectionRule, create,
           { class: "row" },
           h("button", { type: "button", onclick: () => dialog.close("no") }, cancel),
           h("button", { value: "yes", class: "primary" }, create),
+        ),
+      ),
+    );
+    shown(dialog);
+  });
+}
+
+/** Ask for a line of text; resolves to null when it was cancelled. */
+export function askText({ title, label, value }) {
+  return new Promise((resolve) => {
+    const box = h("input", { type: "text", required: true, autofocus: true, maxlength: "200", autocomplete: "off" });
+    box.value = value;
+    const dialog = h(
+      "dialog",
+      {
+        "aria-labelledby": "text-title",
+        onclose: () => {
+          resolve(dialog.returnValue === "yes" ? box.value.trim() || null : null);
+          dialog.remove();
+        },
+      },
+      h(
+        "form",
+        { method: "dialog" },
+        h("h2", { id: "text-title" }, title),
+        h("label", { class: "field" }, label, box),
+        h(
+          "div",
+          { class: "row" },
+          h("button", { type: "button", onclick: () => dialog.close("no") }, strings.cancel),
+          h("button", { value: "yes", class: "primary" }, strings.save),
         ),
       ),
     );

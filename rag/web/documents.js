@@ -1,11 +1,11 @@
 // Documents: what a collection holds, and how files get in and out.
 import * as api from "./api.js";
 import { askName, confirmed } from "./dialogs.js";
+import { documentList } from "./document_list.js";
 import { announce, h, icon } from "./dom.js";
+import { shareCollection } from "./sharing.js";
 import { strings } from "./strings.js";
 import { dropped, uploads } from "./upload.js";
-
-const PAGE = 100;
 
 /** Make the page for documents; onChange() is called when collections or their sizes have changed. */
 export function documentsPage({ about, onChange, onProblem }) {
@@ -15,17 +15,11 @@ export function documentsPage({ about, onChange, onProblem }) {
       location.hash = `#/documents/${collection.value}`;
     },
   });
-  const search = h("input", {
-    type: "search",
-    placeholder: strings.search,
-    "aria-label": strings.search,
-    oninput: later,
-  });
   const totals = h("p", { class: "muted small" });
-  const list = h("div", {});
+  const list = documentList({ onChange: load, onProblem });
   const files = h("input", { type: "file", multiple: true, hidden: true, onchange: () => picked(files) });
   const folder = h("input", { type: "file", hidden: true, webkitdirectory: true, onchange: () => picked(folder) });
-  const sending = uploads({ limit: () => about.max_upload_mb, onDone: () => load() });
+  const sending = uploads({ limit: () => about.max_upload_mb, onDone: loadSoon });
   const drop = h(
     "div",
     { class: "drop", ondragover: over, ondragleave: out, ondrop: dropIn },
@@ -46,6 +40,11 @@ export function documentsPage({ about, onChange, onProblem }) {
     icon("trash"),
     strings.deleteCollection,
   );
+  const share = h(
+    "button",
+    { type: "button", hidden: true, onclick: () => attempt(() => shareCollection(current, onProblem)) },
+    strings.share,
+  );
   const element = h(
     "div",
     { class: "documents column" },
@@ -62,13 +61,13 @@ export function documentsPage({ about, onChange, onProblem }) {
     ),
     drop,
     sending.element,
-    h("div", { class: "row spread" }, search, totals),
-    list,
-    h("div", { class: "row" }, deleteAll),
+    list.changes,
+    h("div", { class: "row spread" }, list.filters, totals),
+    list.element,
+    h("div", { class: "row" }, share, deleteAll),
   );
   let current = about.collection;
   let timer = 0;
-  let loads = 0;
 
   function update(fresh) {
     about = fresh;
@@ -78,119 +77,26 @@ export function documentsPage({ about, onChange, onProblem }) {
   }
 
   async function load() {
-    const own = (loads += 1);
     try {
       await onChange();
-      const known = about.collections.find((entry) => entry.name === current);
-      deleteAll.hidden = !known;
-      const found = known
-        ? await api.get("/api/documents", { collection: current, contains: search.value, limit: PAGE })
-        : { documents: [], next: null };
-      if (own !== loads) return;
-      totals.textContent = known ? strings.total(known.documents, known.chunks) : "";
-      search.hidden = !known?.documents;
-      const body = h("tbody", {}, found.documents.map(rowOf));
-      list.replaceChildren(
-        found.documents.length
-          ? table(body)
-          : h("p", { class: "muted" }, search.value ? strings.noMatch(search.value) : strings.noDocuments),
-      );
-      if (found.next !== null) list.append(moreButton(body, found.next));
     } catch (error) {
       onProblem(error);
+      return;
     }
+    const known = about.collections.find((entry) => entry.name === current);
+    const manages = Boolean(known) && (known.level === "manage" || about.is_admin);
+    deleteAll.hidden = known?.level !== "manage";
+    share.hidden = !manages;
+    totals.textContent = known ? strings.total(known.documents, known.chunks) : "";
+    await list.load(current, Boolean(known), known?.documents ?? 0);
   }
 
-  function moreButton(body, after) {
-    const button = h(
-      "button",
-      {
-        type: "button",
-        onclick: async () => {
-          try {
-            const found = await api.get("/api/documents", {
-              collection: current,
-              contains: search.value,
-              limit: PAGE,
-              after,
-            });
-            body.append(...found.documents.map(rowOf));
-            button.remove();
-            if (found.next !== null) list.append(moreButton(body, found.next));
-          } catch (error) {
-            onProblem(error);
-          }
-        },
-      },
-      strings.showMore,
-    );
-    return button;
-  }
-
-  function table(body) {
-    const head = [
-      [strings.name],
-      [strings.type, "optional"],
-      [strings.pages, "number optional"],
-      [strings.passages, "number optional"],
-      [strings.added, "optional"],
-    ];
-    return h(
-      "div",
-      { class: "table", tabindex: "0", role: "region", "aria-label": strings.documents },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            head.map(([text, kind]) => h("th", { scope: "col", class: kind }, text)),
-            h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, strings.actions)),
-          ),
-        ),
-        body,
-      ),
-    );
-  }
-
-  function rowOf(found) {
-    const row = h(
-      "tr",
-      {},
-      h(
-        "td",
-        {},
-        h("a", { href: `#/document/${current}/${found.id}` }, found.title),
-        found.title === found.source ? null : h("span", { class: "path" }, found.source),
-      ),
-      h("td", { class: "optional muted" }, found.media_type.replace(/^(text|application)\/(x-)?/, "")),
-      h("td", { class: "number optional" }, found.pages ? strings.integer(found.pages) : "–"),
-      h("td", { class: "number optional" }, strings.integer(found.chunks)),
-      h("td", { class: "optional muted date" }, strings.day(found.added)),
-      h(
-        "td",
-        { class: "actions" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "quiet icon",
-            "aria-label": strings.deleteDocument(found.title),
-            onclick: async () => {
-              if (!(await confirmed(strings.deleteDocumentSure(found.title), strings.delete, strings.cancel))) return;
-              await attempt(() => api.remove(`/api/documents/${current}/${found.id}`));
-              announce(strings.deleted(found.title));
-              search.focus();
-            },
-          },
-          icon("trash"),
-        ),
-      ),
-    );
-    return row;
+  /** Many files may be added one after the other; the list is drawn again at most twice a second. */
+  function loadSoon() {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      load();
+    }, 500);
   }
 
   async function attempt(change) {
@@ -243,17 +149,13 @@ export function documentsPage({ about, onChange, onProblem }) {
     sending.add(current, await dropped(event.dataTransfer));
   }
 
-  function later() {
-    clearTimeout(timer);
-    timer = setTimeout(load, 200);
-  }
-
   update(about);
   return {
     element,
+    title: strings.documents,
     update,
     shown(name) {
-      if (name && name !== current) search.value = "";
+      if (name && name !== current) list.clear();
       current = name || current;
       update(about);
       load();

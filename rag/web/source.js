@@ -1,6 +1,6 @@
 // The source beside the answer: the document's own text around a quote, with the quote marked.
 import * as api from "./api.js";
-import { within } from "./answer.js";
+import { within } from "./places.js";
 import { h, icon } from "./dom.js";
 import { strings } from "./strings.js";
 
@@ -14,9 +14,16 @@ const MORE = 6000;
  */
 export function sourcePanel(aside, { close, go }) {
   let shown = 0;
+  let file = null; // the PDF file that is shown
+
+  function letGo() {
+    file?.destroy();
+    file = null;
+  }
 
   function hide() {
     shown += 1;
+    letGo();
     aside.hidden = true;
     aside.replaceChildren();
   }
@@ -33,6 +40,7 @@ export function sourcePanel(aside, { close, go }) {
       ? await api.get(`/api/documents/${encodeURIComponent(collection)}/${row}`, { start, end })
       : place;
     if (own !== shown) return;
+    letGo();
     const where = [quoted.page && strings.page(quoted.page), within(quoted)].filter(Boolean).join(" · ");
     const title = h("h2", { id: "source-title", tabindex: "-1" }, quoted.title);
     const body = h("div", { dir: "auto" });
@@ -55,6 +63,8 @@ export function sourcePanel(aside, { close, go }) {
       body,
       after,
     );
+    const notice = h("p", { class: "muted small", role: "status", hidden: true });
+    const view = h("div", { class: "row switcher", hidden: !place.original, role: "group", "aria-label": strings.showAs });
     aside.replaceChildren(
       h(
         "header",
@@ -71,16 +81,68 @@ export function sourcePanel(aside, { close, go }) {
         ),
         h("p", { class: "muted small" }, [quoted.source, where].filter(Boolean).join(" · ")),
         quotes.length > 1 && steps(quotes, at),
+        view,
+        notice,
       ),
       text,
     );
     aside.hidden = false;
-    draw();
     title.focus({ preventScroll: true });
-    // Only the panel's own text moves; scrollIntoView would move the page as well.
-    const quote = body.querySelector("mark");
-    if (quote)
-      text.scrollTop += quote.getBoundingClientRect().top - text.getBoundingClientRect().top - text.clientHeight / 3;
+    if (place.original) await showPages();
+    else showText();
+
+    function showText() {
+      choose("text");
+      letGo();
+      text.classList.remove("pages");
+      text.setAttribute("aria-label", strings.sourceText);
+      text.replaceChildren(before, body, after);
+      draw();
+      // Only the panel's own text moves; scrollIntoView would move the page as well.
+      const quote = body.querySelector("mark");
+      if (quote)
+        text.scrollTop += quote.getBoundingClientRect().top - text.getBoundingClientRect().top - text.clientHeight / 3;
+    }
+
+    /** Show the file's own pages; where that fails, say why and show the text that was read from it. */
+    async function showPages() {
+      choose("pages");
+      text.classList.add("pages");
+      text.setAttribute("aria-label", strings.pagesOf(place.title));
+      text.replaceChildren(h("p", { class: "muted small" }, strings.loadingShort));
+      try {
+        const [{ showPdf }, data] = await Promise.all([
+          import("./pdf.js"),
+          api.bytes(`/api/documents/${encodeURIComponent(collection)}/${row}/file`),
+        ]);
+        if (own !== shown) return;
+        const drawn = await showPdf(text, data, { page: quoted.page, quote: marked ? quoted.text : "" });
+        if (own !== shown) drawn.destroy();
+        else file = drawn;
+        say(marked && !drawn.found ? strings.quoteNotFound : "");
+      } catch (error) {
+        if (own !== shown) return;
+        showText();
+        say(`${strings.pagesFailed} ${error.message}`);
+      }
+    }
+
+    function choose(what) {
+      const button = (kind, label, onclick) =>
+        h("button", { type: "button", "aria-pressed": String(kind === what), onclick }, label);
+      view.replaceChildren(
+        button("pages", strings.asPages, showPages),
+        button("text", strings.asText, () => {
+          say("");
+          showText();
+        }),
+      );
+    }
+
+    function say(words) {
+      notice.textContent = words;
+      notice.hidden = !words;
+    }
 
     function draw() {
       before.hidden = place.start === 0;

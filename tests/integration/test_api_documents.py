@@ -227,7 +227,18 @@ def test_about_names_what_there_is(shared_live: Live) -> None:
         "adapter_for_passages": None,
         "collection": "handbook",
         "max_upload_mb": 100,
-        "collections": [{"name": "handbook", "documents": 2, "chunks": 2, "embedder": "hash", "settings": {}}],
+        "user": "operator",
+        "is_admin": True,
+        "collections": [
+            {
+                "name": "handbook",
+                "documents": 2,
+                "chunks": 2,
+                "embedder": "hash",
+                "settings": {},
+                "level": "manage",
+            }
+        ],
     }
 
 

@@ -10,24 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 
 from rag.api.edge import MAX_JSON_BYTES, PUBLIC
 from rag.api.page import STATIC_PREFIX
 from tests.fakes import ScriptedGenerator
-from tests.serving import API_KEY, Live, serving
+from tests.serving import API_KEY, Live, routes, serving
 
 ASK = {"question": "What does a lost badge cost?"}
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "Hello?"}]}
-
-
-def routes(live: Live) -> Iterator[tuple[str, str]]:
-    """Return method and path of every route, as the application lists them."""
-    for route in iter_route_contexts(live.app.routes):
-        assert route.path, "a route of a kind that this test does not know"
-        assert route.methods, "a route of a kind that this test does not know"
-        for method in route.methods:
-            yield method, route.path
 
 
 def body_of(method: str, path: str) -> dict[str, Any]:
@@ -166,9 +156,9 @@ def test_sign_in_link_works_once_and_sets_a_strict_cookie(live: Live) -> None:
     with live.stranger() as browser:
         response = browser.get("/sign-in", params={"token": live.tokens[0]})
         assert (response.status_code, response.headers["Location"]) == (303, "/")
-        assert re.fullmatch(
-            r"homeground-\d+=[\w-]{43}; HttpOnly; Max-Age=\d+; Path=/; SameSite=strict", response.headers["Set-Cookie"]
-        )
+        session, csrf = response.headers.get_list("Set-Cookie")
+        assert re.fullmatch(r"homeground-\d+=[\w-]{43}; HttpOnly; Max-Age=\d+; Path=/; SameSite=strict", session)
+        assert re.fullmatch(r"homeground-csrf-\d+=[0-9a-f]{64}; Max-Age=\d+; Path=/; SameSite=strict", csrf)
         assert browser.get("/api/about").status_code == 200
     with live.stranger() as other:
         again = other.get("/sign-in", params={"token": live.tokens[0]})

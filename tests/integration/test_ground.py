@@ -11,8 +11,10 @@ from finetune import files
 from models.base import InputError
 from models.prompt import REFUSAL
 from rag.config import load
+from rag.evaluate.questions import Evidence, Question
 from rag.ground import Answered, Recipe, ground, read_answered
 from rag.knowledge_base import KnowledgeBase
+from rag.types import Document
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
 from tests.training import write_rows
@@ -71,6 +73,25 @@ def test_examples_hold_what_answering_reads(
         assert example.holds_evidence
         place = next(n for n, source in enumerate(example.sources or (), start=1) if source.evidence)
         assert example.answer == f"{one.answer.rstrip('.')} [{place}]."
+
+
+def test_passages_are_trimmed_as_for_answers_but_never_lose_their_evidence(
+    base: KnowledgeBase, answered: list[Answered], generator: ScriptedGenerator
+) -> None:
+    filler = " ".join(f"Nothing of interest is said in sentence {number}." for number in range(30))
+    base.add_documents([Document("hall.md", f"The hall opens at nine. {filler} Porters sit there.", "Hall")])
+    short = base.settings.answer.model_copy(update={"context_characters": 400})
+    base = base.with_settings(base.settings.model_copy(update={"answer": short}))
+    evidence = (Evidence("hall.md", "Porters sit there."),)
+    row, *_ = ground(
+        base, [Answered(Question("q", "When does the hall open?", evidence), "There", "hall.md")], Recipe(2, 1)
+    )
+    base.ask("When does the hall open?")
+    served = generator.asked[-1].messages[-1].content
+    hall, other = (next(one for one in row["context"] if one["evidence"] is held) for held in (True, False))
+    assert "Porters sit there." in hall["text"]
+    assert "Porters sit there." not in served
+    assert other["text"] in served
 
 
 def test_share_of_examples_keeps_its_evidence(base: KnowledgeBase, answered: list[Answered]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from models.base import Message
 from rag.config import load
 from rag.knowledge_base import KnowledgeBase
-from rag.types import Answer, Document
+from rag.types import Answer, Document, Filter
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder, ScriptedGenerator
 
@@ -66,9 +66,11 @@ def test_search_is_the_same_whether_or_not_forbidden_vectors_exist(base: Knowled
     readable = np.array([document.id for document in base.documents()])
     before = base.search(question, 8)
     add(base, **{f"secret{n}": f"Gate {n} opens at night for a yellow badge, says entry {n}." for n in range(200)})
-    after = base.search(question, 8, readable=readable)
+    after = base.restricted(lambda _: readable).search(question, 8)
     assert [hit.chunk_id for hit in after] == [hit.chunk_id for hit in before]
-    assert [hit.dense for hit in after] == pytest.approx([hit.dense for hit in before])
+    assert [(hit.dense, hit.lexical, hit.score, hit.copies) for hit in after] == [
+        (hit.dense, hit.lexical, hit.score, hit.copies) for hit in before
+    ]
 
 
 def test_a_follow_up_finds_what_the_conversation_is_about(base: KnowledgeBase) -> None:
@@ -87,3 +89,8 @@ def test_a_title_that_is_the_first_line_is_searched_once(base: KnowledgeBase) ->
     base.add_documents([Document("a.txt", "# Badges", "Badges"), Document("b.txt", "Badges", "")])
     scores = {hit.source: hit.lexical for hit in base.rank("badges", 2)}
     assert scores["a.txt"] == scores["b.txt"] > 0
+
+
+def test_filter_on_an_empty_collection_finds_nothing(base: KnowledgeBase) -> None:
+    assert base.search("anything", where=Filter(source="*.md")) == []
+    assert base.restricted(lambda _: np.empty(0, np.int64)).search("anything") == []

@@ -30,43 +30,43 @@ HITS = [hit(1), hit(2)]
 
 
 def test_cite_quotes_the_sentence_behind_a_marker() -> None:
-    (citation,) = cite("You get 25 days of annual leave [1].", HITS, DOCUMENTS)
+    (citation,), _ = cite("You get 25 days of annual leave [1].", HITS, DOCUMENTS)
     assert citation.quote == "Everybody has 25 days of annual leave."
     assert LEAVE.text[citation.start : citation.end] == citation.quote
     assert (citation.number, citation.heading, citation.computed) == (1, "Leave", False)
 
 
 def test_cite_gives_page_and_offsets_in_the_document_for_a_later_chunk() -> None:
-    (citation,) = cite("Meet at the pier, the muster point [1].", [hit(2, start=10)], DOCUMENTS)
+    (citation,), _ = cite("Meet at the pier, the muster point [1].", [hit(2, start=10)], DOCUMENTS)
     assert citation.quote == "The muster point is the pier."
     assert SAFETY.text[citation.start : citation.end] == citation.quote
     assert citation.page == 2
 
 
 def test_cite_follows_several_markers_of_one_sentence() -> None:
-    citations = cite("Use the stairs in a fire, and ask for leave two weeks before [2][1].", HITS, DOCUMENTS)
+    citations, _ = cite("Use the stairs in a fire, and ask for leave two weeks before [2][1].", HITS, DOCUMENTS)
     assert {citation.number for citation in citations} == {1, 2}
 
 
 def test_cite_puts_a_marker_behind_the_full_stop_to_the_sentence_before_it() -> None:
-    citations = cite(
+    citations, _ = cite(
         "Use the stairs in case of fire. [2] Requests go to the manager two weeks before. [1]", HITS, DOCUMENTS
     )
     assert [(citation.number, citation.quote[:8]) for citation in citations] == [(2, "In case "), (1, "Requests")]
 
 
 def test_cite_computes_citations_when_the_model_wrote_none() -> None:
-    (citation,) = cite("There are 25 days of annual leave.", HITS, DOCUMENTS)
+    (citation,), _ = cite("There are 25 days of annual leave.", HITS, DOCUMENTS)
     assert (citation.number, citation.computed) == (1, True)
 
 
 def test_cite_quotes_a_sentence_across_lines() -> None:
-    (citation,) = cite("Use the stairs in case of fire [2].", HITS, DOCUMENTS)
+    (citation,), _ = cite("Use the stairs in case of fire [2].", HITS, DOCUMENTS)
     assert citation.quote == "In case of fire, use\nthe stairs."
 
 
 def test_cite_prefers_a_sentence_to_a_heading() -> None:
-    (citation,) = cite("Leave is 25 days [1].", HITS, DOCUMENTS)
+    (citation,), _ = cite("Leave is 25 days [1].", HITS, DOCUMENTS)
     assert citation.quote.startswith("Everybody")
 
 
@@ -74,20 +74,20 @@ def test_cite_quotes_no_heading_with_the_sentence_below_it() -> None:
     text = "1. Cameras and recordings\nRecordings of the cameras are kept for 21 days."
     document = Document("it.pdf", text, "IT", headings=(Heading(0, 1, "1. Cameras and recordings"),))
     one = Hit(1, Chunk(0, len(text), text), 1, "it.pdf", "IT", "c", 1.0, 0.5, 2.0)
-    (citation,) = cite("The cameras' recordings are kept 21 days [1].", [one], {1: document})
+    (citation,), _ = cite("The cameras' recordings are kept 21 days [1].", [one], {1: document})
     assert citation.quote == "Recordings of the cameras are kept for 21 days."
 
 
 def test_cite_computes_nothing_for_an_answer_without_support() -> None:
-    assert cite("Bananas are rich in potassium.", HITS, DOCUMENTS) == ()
+    assert cite("Bananas are rich in potassium.", HITS, DOCUMENTS)[0] == ()
 
 
 def test_cite_computes_nothing_from_a_single_shared_word() -> None:
-    assert cite("The answer is leave.", HITS, DOCUMENTS) == ()
+    assert cite("The answer is leave.", HITS, DOCUMENTS)[0] == ()
 
 
 def test_cite_names_each_quote_once() -> None:
-    assert len(cite("25 days of annual leave [1]. So annual leave is 25 days [1].", HITS, DOCUMENTS)) == 1
+    assert len(cite("25 days of annual leave [1]. So annual leave is 25 days [1].", HITS, DOCUMENTS)[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,16 @@ def test_cite_names_each_quote_once() -> None:
 def test_marker_filter_lets_only_given_sources_through(pieces: list[str], shown: str) -> None:
     markers = MarkerFilter(2)
     assert "".join(markers.feed(piece) for piece in pieces) + markers.close() == shown
+
+
+def test_cite_says_what_stands_behind_each_sentence() -> None:
+    answer = "Leave is 25 days. [1] Bananas are rich in potassium. Take the stairs in a fire [2]."
+    citations, sentences = cite(answer, HITS, DOCUMENTS)
+    said = [(answer[one.start : one.end], one.citations) for one in sentences]
+    assert said == [
+        ("Leave is 25 days. [1]", (0,)),
+        ("Bananas are rich in potassium.", ()),
+        ("Take the stairs in a fire [2].", (1,)),
+    ]
+    assert [citation.number for citation in citations] == [1, 2]
+    assert sentences[1].support == 0

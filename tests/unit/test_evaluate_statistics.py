@@ -79,6 +79,15 @@ def test_compare_runs_concludes_nothing_from_few_questions() -> None:
     assert "Nothing can be concluded from 12 questions" in compare_runs(scores([0] * 12), scores([1] * 12)).conclusion()
 
 
+def test_compare_runs_draws_its_conclusion_from_the_measure_asked_for() -> None:
+    first = {"q0": {"f1": 0.1}, "q1": {"unanswerable_refused": 1.0}}
+    compared = compare_runs(first, {"q0": {"f1": 0.5}, "q1": {"unanswerable_refused": 1.0}}, "f1")
+    assert (compared.queries, compared.primary) == (1, "f1")
+    assert compared.differences["f1"].value == pytest.approx(0.4)
+    with pytest.raises(InputError, match=r"no query with em in common \(measured: f1, unanswerable_refused\)"):
+        compare_runs(first, first, "em")
+
+
 @pytest.mark.parametrize("other", [scores([0.1], first=9), {"q0": {"map": 0.5}}])
 def test_compare_runs_needs_the_same_queries_and_measures(other: dict[str, dict[str, float]]) -> None:
     with pytest.raises(InputError, match="--per-query FILE"):

@@ -1,0 +1,128 @@
+// Adapters: what each was trained on, what that changed, and a way to try it.
+import * as api from "./api.js";
+import { h, icon } from "./dom.js";
+import { strings } from "./strings.js";
+
+/** Make the page; see ask.js for what it is given. */
+export function adaptersPage({ onProblem }) {
+  const list = h("div", { class: "adapter-list" });
+  const element = h(
+    "div",
+    { class: "adapters column" },
+    h("h1", { tabindex: "-1" }, strings.adapters),
+    h("p", { class: "muted" }, strings.adaptersMore),
+    list,
+  );
+
+  async function load() {
+    try {
+      const { adapters } = await api.get("/api/adapters");
+      list.replaceChildren(...(adapters.length ? adapters.map(card) : [none()]));
+    } catch (error) {
+      onProblem(error);
+    }
+  }
+
+  return {
+    element,
+    title: strings.adapters,
+    update() {},
+    shown() {
+      load();
+      element.querySelector("h1").focus({ preventScroll: true });
+    },
+  };
+}
+
+function none() {
+  return h(
+    "div",
+    { class: "notice" },
+    h("p", {}, h("strong", {}, strings.noAdapters)),
+    h("p", {}, strings.noAdaptersMore),
+    h("pre", { tabindex: "0" }, h("code", {}, strings.trainCommand)),
+  );
+}
+
+function card(adapter) {
+  const facts = [
+    [strings.base, adapter.base],
+    [strings.licence, adapter.licence],
+    [strings.trainedOn, adapter.trained_with_context ? strings.withPassages : strings.withoutPassages],
+  ];
+  return h(
+    "article",
+    { class: "adapter", "aria-label": adapter.name },
+    h(
+      "header",
+      { class: "row spread" },
+      h("h2", {}, adapter.name),
+      h("span", { class: "row" }, adapter.usual && h("span", { class: "badge" }, strings.usual), gate(adapter)),
+    ),
+    h(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+    scores(adapter),
+    h(
+      "div",
+      { class: "row" },
+      adapter.offered
+        ? h("a", { class: "button primary", href: `#/compare/try-${adapter.name}` }, strings.tryAdapter)
+        : h("p", { class: "muted small" }, strings.notOffered),
+      adapter.report &&
+        h(
+          "a",
+          { class: "button", href: `/api/adapters/${adapter.name}/report`, download: `${adapter.name}-report.html` },
+          icon("down2"),
+          strings.report,
+        ),
+    ),
+  );
+}
+
+function gate({ gate_passed: passed, accepted }) {
+  if (passed) return h("span", { class: "badge ok" }, icon("check"), strings.gatePassed);
+  return h("span", { class: "badge warn" }, icon("info"), accepted ? strings.gateAccepted : strings.gateFailed);
+}
+
+/** The scores of the training's checks, before and after; a file may hold them by metric, or by time. */
+function scores({ scores: found }) {
+  const rows = Object.keys(found.after ?? {}).map((name) => [name, found.before?.[name], found.after[name]]);
+  if (!rows.length) return h("p", { class: "muted small" }, strings.noScores);
+  return h(
+    "div",
+    { class: "table", tabindex: "0", role: "region", "aria-label": strings.scores },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, strings.score),
+          [strings.before, strings.after, strings.change].map((name) => h("th", { scope: "col", class: "number" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map(([name, before, after]) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, name.replaceAll("_", " ")),
+            h("td", { class: "number" }, value(before)),
+            h("td", { class: "number" }, value(after)),
+            h("td", { class: "number" }, before === undefined ? "–" : strings.difference(after - before)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+const value = (number) => (number === undefined ? "–" : number.toFixed(3));
