@@ -18,6 +18,9 @@ import numpy.typing as npt
 from rag.evaluate.statistics import POWER, SEED, SIGNIFICANT
 
 DRAWS = 10_000
+CELLS = 2_000_000
+"""So many numbers are drawn at a time, 16 MB."""
+
 EXACT_UP_TO = 12
 """So many documents that differ have all 2^12 exchanges of their signs tried, more are drawn."""
 
@@ -122,11 +125,17 @@ def _by_cluster(values: Values, clusters: Sequence[str]) -> tuple[Values, Values
 def _drawn_means(sums: Values, counts: Values) -> Values:
     """Draw as many clusters as there are, again and again, and return the mean over the questions of each draw."""
     rng = np.random.default_rng(SEED)
-    means = [
-        (sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-        for drawn in (rng.integers(len(sums), size=(100, len(sums))) for _ in range(DRAWS // 100))
-    ]
+    means = []
+    for size in _batches(len(sums)):
+        drawn = rng.integers(len(sums), size=(size, len(sums)))
+        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
     return np.concatenate(means)
+
+
+def _batches(clusters: int) -> list[int]:
+    """Cut the draws into batches that fit into memory."""
+    size = max(1, min(DRAWS, CELLS // clusters))
+    return [min(size, DRAWS - begin) for begin in range(0, DRAWS, size)]
 
 
 def _p_value(sums: Values) -> float:
@@ -139,10 +148,10 @@ def _p_value(sums: Values) -> float:
         signs = np.array(list(itertools.product((-1.0, 1.0), repeat=len(differing))))
         return float(np.mean(np.abs(signs @ differing) >= observed))
     rng = np.random.default_rng(SEED)
-    reached = sum(
-        int(np.sum(np.abs(rng.choice((-1.0, 1.0), size=(100, len(differing))) @ differing) >= observed))
-        for _ in range(DRAWS // 100)
-    )
+    reached = 0
+    for size in _batches(len(differing)):
+        signs = 2.0 * rng.integers(2, size=(size, len(differing)), dtype=np.int8) - 1
+        reached += int(np.sum(np.abs(signs @ differing) >= observed))
     return (reached + 1) / (DRAWS + 1)
 
 

@@ -113,8 +113,9 @@ def of_results(tables: Tables) -> list[Limit]:
     if forms and not any(np.nansum(values) for values in forms):
         limits.append(
             Limit(
-                "No way ever met the required form. Either no answer of this model can have it, or the schema or pattern "
-                "is wrong: check it with an answer written by hand. Nothing can be concluded about correctness either.",
+                "No way ever met the required form. Either no answer of this model can have it, or the schema or "
+                "pattern is wrong: check it with an answer written by hand. Nothing can be concluded about "
+                "correctness either.",
                 ALL,
             )
         )
