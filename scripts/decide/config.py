@@ -125,7 +125,9 @@ class DecideConfig(_Section):
     adapter: Name | None = Field(default=None, description="or an adapter that is there already, trained plainly")
     grounded_adapter: Name | None = Field(default=None, description="or one that was trained with retrieved passages")
     score: Scoring = Field(default="contains", description="what makes an answer right")
-    form: FormSettings = FormSettings()
+    form: FormSettings = Field(
+        default=FormSettings(), validate_default=True, description="what every answer looks like"
+    )
     margin: float = Field(default=0.05, gt=0, lt=1, description="the smallest difference that would matter")
     requirements: Requirements = Requirements()
     answer: AnswerSettings = AnswerSettings()
