@@ -133,6 +133,11 @@ def of_results(tables: Tables) -> list[Limit]:
 
 def of_arms(*, searches: bool, trained: bool, grounded: bool) -> list[Limit]:
     """Return which ways were not measured, and what that leaves open."""
+    if not searches and not trained:
+        sentence = (
+            "Only the model as it is was measured: the settings name neither documents nor train. There is nothing"
+        )
+        return [Limit(f"{sentence} to compare it with.", ALL)]
     limits = []
     if not searches:
         limits.append(Limit("Retrieval was not measured: the settings name neither documents nor a collection."))
@@ -140,7 +145,7 @@ def of_arms(*, searches: bool, trained: bool, grounded: bool) -> list[Limit]:
         limits.append(Limit("Fine-tuning was not measured: the settings name neither train nor an adapter."))
     if searches and trained and not grounded:
         limits.append(
-            Limit("Training with retrieved passages was not measured: no passages could be found for the examples.")
+            Limit("Training with retrieved passages was not measured: there is no adapter that was trained with any.")
         )
     return limits
 
