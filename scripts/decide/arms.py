@@ -59,6 +59,11 @@ ARMS = (
 BY_NAME = {arm.name: arm for arm in ARMS}
 
 
+def label(name: str) -> str:
+    """Return what an arm is called in sentences."""
+    return BY_NAME[name].label
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """

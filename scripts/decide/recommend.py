@@ -11,12 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scripts.decide.arms import BY_NAME
+from finetune.config import GateSettings
+from scripts.decide.arms import BY_NAME, label
 from scripts.decide.compare import Difference, Pair
 from scripts.decide.config import Requirements
 from scripts.decide.freshness import Freshness
 from scripts.decide.limits import Limit
 from scripts.decide.requirements import Prior
+
+LITTLE = 0.5
+"""Below this share of right answers the best way is not a good one."""
+
+ALLOWED_FORGETTING = GateSettings().max_forgetting
 
 Verdict = Literal["winner", "no difference shown", "nothing can be concluded"]
 
@@ -30,11 +36,17 @@ class Standing:
         name: of the arm.
         right: mean of the number that decides.
         p95_s: seconds within which 95 % of its answers were complete.
+        mean_s: seconds of an answer on average.
+        built_s: seconds that indexing and training took; 0 where it needs none, or they were done elsewhere.
+        forgetting_nats: how much harder general text became to predict, per token; None where that is not known.
     """
 
     name: str
     right: float
     p95_s: float
+    mean_s: float = 0.0
+    built_s: float = 0.0
+    forgetting_nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ def recommend(found: Evidence) -> Recommendation:
         return Recommendation("nothing can be concluded", None, None, None, reasons, None, again)
     ruled_out = _ruled_out(found, forbidden)
     open_to = [one for one in found.standings if one.name not in ruled_out]
-    sentences = [f"{_label(name)} is ruled out: {reason}." for name, reason in ruled_out.items()]
+    sentences = [f"{label(name)} is ruled out: {reason}." for name, reason in ruled_out.items()]
     if not open_to:
         told = (*sentences, "No way that was measured meets the requirements; relax one, or try another model.")
         return Recommendation("nothing can be concluded", None, None, None, told, None, again)
@@ -160,13 +172,13 @@ def _why_winner(found: Evidence, winner: Standing, runner_up: Standing | None) -
     sentences = []
     if winner.name != "base" and _has_base(found.standings):
         sentences.append(_gain(found, winner.name, "base"))
-    sentences.insert(0, f"Take {_label(winner.name)}.")
+    sentences.insert(0, f"Take {label(winner.name)}.")
     if runner_up is not None and runner_up.name != "base":
         shown = _better(found, winner.name, runner_up.name)
         said = _gain(found, winner.name, runner_up.name) if shown else _open(found, winner.name, runner_up.name)
         sentences.append(said)
         if not shown:
-            sentences.append(f"Of the two, {_label(winner.name)} takes less to build and to keep.")
+            sentences.append(f"Of the two, {label(winner.name)} takes less to build and to keep.")
     return sentences
 
 
@@ -179,9 +191,9 @@ def _why_none(found: Evidence, advised: Standing, ranked: Sequence[Standing]) ->
         sentences.append(_open(found, advised.name, ranked[1].name))
     else:
         sentences.append(
-            f"{_label(best.name)} is the only way left, and not shown to be better than the model as it is."
+            f"{label(best.name)} is the only way left, and not shown to be better than the model as it is."
         )
-    sentences.append(f"Until more questions show one, take what costs least: {_label(advised.name)}.")
+    sentences.append(f"Until more questions show one, take what costs least: {label(advised.name)}.")
     return sentences
 
 
@@ -189,7 +201,7 @@ def _gain(found: Evidence, better: str, worse: str) -> str:
     """Say how much better one arm is."""
     pair = _between(found, worse, better)
     return (
-        f"{_capital(_label(better))} answers {100 * pair.value:.0f} of 100 more questions rightly than {_label(worse)} "
+        f"{_capital(label(better))} answers {100 * pair.value:.0f} of 100 more questions rightly than {label(worse)} "
         f"(95 % interval {100 * pair.low:.1f} to {100 * pair.high:.1f}, {pair.questions} questions, "
         f"{pair.documents} independent groups)."
     )
@@ -198,7 +210,7 @@ def _gain(found: Evidence, better: str, worse: str) -> str:
 def _open(found: Evidence, one: str, other: str) -> str:
     """Say that two arms are not shown to differ."""
     pair = _between(found, one, other)
-    between = f"between {_label(one)} and {_label(other)}"
+    between = f"between {label(one)} and {label(other)}"
     if pair.is_within(found.margin):
         return f"{_capital(between)} there is no difference of {100 * found.margin:.0f} points or more."
     if pair.needed == 0:
@@ -212,8 +224,17 @@ def _open(found: Evidence, one: str, other: str) -> str:
 
 
 def _beside(found: Evidence, advised: Standing) -> list[str]:
-    """Say what the choice meets beside being right, and whether it is what the requirements spoke for."""
-    sentences = []
+    """Say how good the choice is at all, what it costs, and whether it is what the requirements spoke for."""
+    sentences = [f"{_capital(label(advised.name))} answers {100 * advised.right:.0f} of 100 questions rightly."]
+    if advised.right < LITTLE:
+        sentences.append("That is little: a larger model may gain more than any of these ways.")
+    built = f"; building it took {advised.built_s:.0f} s" if advised.built_s else ""
+    sentences.append(f"A thousand questions take it {1000 * advised.mean_s:.0f} s, one after the other{built}.")
+    if advised.forgetting_nats is not None and advised.forgetting_nats > ALLOWED_FORGETTING:
+        sentences.append(
+            f"It forgets: general text became {advised.forgetting_nats:.2f} nats a token harder to predict, where "
+            f"{ALLOWED_FORGETTING:g} are usually allowed. Use it for this task only, or train it more gently."
+        )
     if found.freshness and advised.name in found.freshness.by_arm:
         fresh, edits = found.freshness.fresh(advised.name), len(found.freshness.by_arm[advised.name])
         sentences.append(f"After the documents were edited, it gave the new fact in {fresh} of {edits} cases.")
@@ -221,7 +242,7 @@ def _beside(found: Evidence, advised: Standing) -> list[str]:
     if way == found.prior.way:
         sentences.append("This is what the requirements spoke for.")
     else:
-        expected = _label(found.prior.way)
+        expected = label(found.prior.way)
         sentences.append(f"The requirements spoke for {expected}; the measurement does not bear that out.")
     return sentences
 
@@ -273,10 +294,6 @@ def _has_base(standings: Sequence[Standing]) -> bool:
 
 def _effort(one: Standing) -> int:
     return BY_NAME[one.name].effort
-
-
-def _label(name: str) -> str:
-    return BY_NAME[name].label
 
 
 def _capital(text: str) -> str:

@@ -95,11 +95,7 @@ def decide(
         ),
     ]
     pairs = _compared(answered.results, config.margin)
-    standings = [
-        Standing(one.arm.name, float(np.nanmean(one.table[PRIMARY])), float(np.percentile(one.seconds(), 95)))
-        for one in answered.results
-        if PRIMARY in one.table
-    ]
+    standings = [_standing(one, built) for one in answered.results if PRIMARY in one.table]
     evidence = Evidence(standings, pairs, unknown, config.requirements, expected, answered.freshness, config.margin)
     return Decision(
         config,
@@ -143,6 +139,19 @@ def _answer(
         if config.changes and base is not None and config.documents is not None:
             freshness = replay(bench, base, bench.arms(), config, config.documents)
         return _Answered(tuple(results), freshness, generator.engine)
+
+
+def _standing(of_arm: ArmResult, built: Built) -> Standing:
+    trained, seconds = of_arm.trained, of_arm.seconds()
+    indexing = built.indexed.seconds if built.indexed and of_arm.arm.searches else None
+    return Standing(
+        of_arm.arm.name,
+        right=float(np.nanmean(of_arm.table[PRIMARY])),
+        p95_s=float(np.percentile(seconds, 95)),
+        mean_s=float(seconds.mean()),
+        built_s=(indexing or 0) + ((trained and trained.seconds) or 0),
+        forgetting_nats=trained.forgetting_nats if trained else None,
+    )
 
 
 def _compared(results: Sequence[ArmResult], margin: float) -> dict[Pair, Difference]:
