@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,8 +57,7 @@ def main(
     _show_prior(expected, told)
     if prior_only:
         if as_json:
-            rows = [{"asked": row.asked, "said": row.said, "reason": row.reason} for row in expected.rows]
-            _print_object({"way": expected.way, "sentence": expected.sentence, "rows": rows})
+            _print_object({"way": expected.way, "sentence": expected.sentence, "rows": [*map(asdict, expected.rows)]})
         return
     from scripts.decide.task import read_task
 
