@@ -89,12 +89,13 @@ def _json_score(path: Path) -> Score:
         except (ValueError, RecursionError):
             return {"json_valid": 0.0, "field_f1": 0.0, "exact": 0.0}
         valid = float(validator.is_valid(value))
-        return {"json_valid": valid, "field_f1": _field_f1(value, wanted), "exact": float(value == wanted)}
+        return {"json_valid": valid, "field_f1": field_f1(value, wanted), "exact": float(value == wanted)}
 
     return Score("field_f1", measure)
 
 
-def _field_f1(value: object, wanted: object) -> float:
+def field_f1(value: object, wanted: object) -> float:
+    """Return the harmonic mean of precision and recall over the leaves of two JSON values."""
     found, fields = Counter(_fields(value, ())), Counter(_fields(wanted, ()))
     if not found or not fields:
         return float(found == fields)

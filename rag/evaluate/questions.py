@@ -170,7 +170,7 @@ def locate(
         for evidence in question.evidence:
             if evidence.source not in texts:
                 texts[evidence.source] = read(evidence.source)
-            target = _target(evidence, texts[evidence.source])
+            target = target_of(evidence, texts[evidence.source])
             targets.setdefault(question.id, []).append(target)
             if target.spans == ():
                 lost.append(evidence)
@@ -207,7 +207,8 @@ def rank_passages(hits: Sequence[Hit], targets: Sequence[Target]) -> tuple[list[
     return ranking, judgements | {f"missed {number}": 1 for number in range(1, len(open_targets) + 1)}
 
 
-def _target(evidence: Evidence, text: str | None) -> Target:
+def target_of(evidence: Evidence, text: str | None) -> Target:
+    """Return evidence with its places in a document's text; without any where the text does not hold it."""
     if text is None:
         return Target(evidence.source, ())
     if not evidence.quote:

@@ -1,0 +1,1 @@
+"""The advisor: does a task need retrieval, fine-tuning, or both? Decided by measuring it."""

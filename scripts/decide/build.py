@@ -1,0 +1,138 @@
+"""What is built before anything is asked: the documents are indexed, the adapters trained, each once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models import adapter_store
+from models.base import Embedder, InputError
+from models.store import Model
+from rag import config as rag_config
+from rag.config import Settings
+from rag.knowledge_base import KnowledgeBase
+from rag.workspace import Workspace
+from scripts.decide import limits
+from scripts.decide.config import DecideConfig
+from scripts.decide.costs import metered
+from scripts.decide.examples import grounded_rows, plain_rows
+from scripts.decide.task import Task
+from scripts.decide.training import Trained, existing, train
+
+logger = logging.getLogger(__name__)
+
+COLLECTION = "documents"
+"""The decision's own collection, in its own data directory."""
+
+INDEXED = "indexed.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """
+    What indexing took.
+
+    Attributes:
+        documents: how many were indexed when these figures were taken.
+        seconds: for these; None for a collection that was there already.
+        energy_j: meanwhile; None where it cannot be read.
+        problems: files that could not be indexed, with the reason.
+    """
+
+    documents: int
+    seconds: float | None
+    energy_j: float | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Everything that answers need: where it is searched, what was trained, what that took."""
+
+    settings: Settings
+    indexed: Indexed | None
+    held: limits.Held | None
+    trained: dict[str, Trained]
+
+
+def settings_of(config: DecideConfig, out: Path, data_dir: Path | None) -> Settings:
+    """
+    Return the settings that questions are answered with.
+
+    Args:
+        config: the decision.
+        out: its folder, which holds the data of its own collection.
+        data_dir: where a collection lies that is there already; None for the usual place.
+
+    Raises:
+        ConfigError: an environment variable or the data directory's settings file is wrong.
+    """
+    return rag_config.load(
+        data_dir=data_dir if config.collection else out / "data",
+        collection=config.collection or COLLECTION,
+        generator=config.base,
+        engine=config.engine,
+        device=config.device,
+        answer=config.answer.model_dump(),
+    )
+
+
+def build(
+    config: DecideConfig, task: Task, model: Model, out: Path, settings: Settings, embedder: Embedder | None
+) -> Built:
+    """
+    Index the documents and train the adapters, as far as that was not done before.
+
+    Raises:
+        HomegroundError: a document folder holds nothing, a training fails, an adapter is for another model.
+    """
+    indexed, held, rows = None, None, {}
+    if task.learnt:
+        rows["plain"] = plain_rows(task.learnt)
+    if config.searches:
+        with Workspace(settings, embedder=embedder) as workspace:
+            base = workspace.collection(settings.collection, create=config.documents is not None)
+            indexed = _index(base, config.documents, out) if config.documents else _counted(base)
+            sources = base.sources()
+            texts = ((source, base.document(row).text) for source, row in sources.items())
+            held = limits.held(task.asked, texts, config.score)
+            if task.learnt:
+                rows["grounded"] = grounded_rows(
+                    base,
+                    task.learnt,
+                    passages=config.answer.passages,
+                    keeps_form=any(one.form for one in task.asked),
+                    seed=config.training.seed,
+                )
+    return Built(settings, indexed, held, _adapters(config, rows, model, out))
+
+
+def _adapters(
+    config: DecideConfig, rows: dict[str, list[dict[str, Any]]], model: Model, out: Path
+) -> dict[str, Trained]:
+    named = {"plain": config.adapter, "grounded": config.grounded_adapter}
+    there = {kind: existing(adapter_store.locate(name), model) for kind, name in named.items() if name is not None}
+    return there | {kind: train(kind, of_kind, config, model, out) for kind, of_kind in rows.items() if of_kind}
+
+
+def _index(base: KnowledgeBase, folder: Path, out: Path) -> Indexed:
+    with metered() as cost:
+        report = base.add(folder, sync=True)
+    if not base.sources():
+        reasons = "; ".join(f"{one.source}: {one.error}" for one in report.errors[:5])
+        raise InputError(f"{folder} holds no document that can be read{': ' + reasons if reasons else ''}.")
+    problems = tuple(f"{one.source}: {one.error}" for one in report.errors)
+    file = out / INDEXED
+    known: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {"documents": 0}
+    new = len(report.documents)
+    if new >= known["documents"]:
+        known = {"documents": new, "seconds": report.seconds, "energy_j": cost.energy_j}
+        file.write_text(json.dumps(known), encoding="utf-8")
+    return Indexed(known["documents"], known["seconds"], known["energy_j"], problems)
+
+
+def _counted(base: KnowledgeBase) -> Indexed:
+    return Indexed(len(base.sources()), None, None)

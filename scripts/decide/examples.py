@@ -1,0 +1,87 @@
+"""What adapters are trained on: the examples as they are, and the same ones with the passages that retrieval finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rag.evaluate.questions import Question, target_of
+from rag.ground import Answered, Recipe, ground
+from rag.knowledge_base import KnowledgeBase
+from scripts.decide.task import Learnt
+
+WITH_EVIDENCE = 0.8
+"""Share of the examples that keep their evidence; the others learn to decline. As ``rag.ground`` has it."""
+
+
+def plain_rows(learnt: Sequence[Learnt]) -> list[dict[str, Any]]:
+    """Return the examples without passages, as ``finetune.train`` reads them."""
+    rows = []
+    for one in learnt:
+        turns = [*one.example.history]
+        rows.append(
+            {
+                "prompt": [
+                    *({"role": turn.role, "content": turn.content} for turn in turns),
+                    {"role": "user", "content": one.example.question},
+                ],
+                "completion": one.example.answer,
+            }
+        )
+    return rows
+
+
+def grounded_rows(
+    base: KnowledgeBase, learnt: Sequence[Learnt], *, passages: int, keeps_form: bool, seed: int
+) -> list[dict[str, Any]]:
+    """
+    Return the examples with the passages that retrieval finds for them.
+
+    Args:
+        base: where passages are looked for.
+        learnt: the examples; those with evidence get passages that hold it.
+        passages: of each example.
+        keeps_form: answers stay as they are, because they have a form of their own: no source's number is put behind
+            them, and none becomes a refusal.
+        seed: decides which examples lose their evidence, where answers have no form.
+    """
+    marked = [one for one in learnt if not one.answerable or (one.evidence and _stands(base, one))]
+    found = {}
+    if marked:
+        answered = [_answered(number, one) for number, one in enumerate(marked)]
+        recipe = Recipe(passages, 1.0 if keeps_form else WITH_EVIDENCE, seed=seed)
+        found = {int(row["id"]): row for row in ground(base, answered, recipe)}
+    rows = []
+    for number, one in enumerate(marked):
+        if number in found:
+            answer = one.example.answer if keeps_form else found[number]["answer"]
+            rows.append(_row(one, found[number]["context"], answer))
+    for one in learnt:
+        if one.evidence or not one.answerable:
+            continue
+        hits = base.search(one.example.question, passages)
+        context = [{"title": hit.label, "text": hit.chunk.read_text} for hit in hits]
+        if context:
+            rows.append(_row(one, context, one.example.answer))
+    return rows
+
+
+def _stands(base: KnowledgeBase, one: Learnt) -> bool:
+    """Return whether the collection holds an example's evidence."""
+    sources = base.sources()
+    return any(
+        place.source in sources and target_of(place, base.document(sources[place.source]).text).spans != ()
+        for place in one.evidence
+    )
+
+
+def _answered(number: int, one: Learnt) -> Answered:
+    evidence = one.evidence if one.answerable else ()
+    about = one.evidence[0].source if one.evidence else None
+    return Answered(Question(str(number), one.example.question, evidence), one.example.answer, about)
+
+
+def _row(one: Learnt, context: Sequence[dict[str, Any]], answer: str) -> dict[str, Any]:
+    system = next((turn.content for turn in one.example.history if turn.role == "system"), None)
+    row = {"question": one.example.question, "context": list(context), "answer": answer}
+    return row | ({"system": system} if system else {})

@@ -1,0 +1,176 @@
+"""What cannot be concluded, and why: said in plain sentences, and a winner is then named by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.squad import words
+from rag.evaluate.statistics import FEW
+from scripts.decide.measure import PRIMARY, holds
+from scripts.decide.task import Asked
+
+FEW_DOCUMENTS = 20
+"""From fewer documents an interval by drawing documents is rough."""
+
+HALF = 0.5
+
+Values = npt.NDArray[np.float64]
+Tables = Mapping[str, Mapping[str, Values]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    Something that cannot be concluded.
+
+    Attributes:
+        sentence: what, and why.
+        forbids: which arms must not win because of it; empty for a remark only.
+    """
+
+    sentence: str
+    forbids: tuple[str, ...] = ()
+
+
+SEARCHING = ("retrieval", "both", "grounded")
+TRAINED = ("adapter", "both", "grounded")
+ALL = ("base", "retrieval", "adapter", "both", "grounded")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many test questions the documents can answer at all: those that could be looked up, and those that stood."""
+
+    looked_up: int
+    stand: int
+
+
+def of_test(asked: Sequence[Asked]) -> list[Limit]:
+    """Return what the test set does not allow to conclude, before anything is measured."""
+    limits = []
+    if len(asked) < FEW:
+        limits.append(
+            Limit(
+                f"{len(asked)} test questions are too few to name a winner: by chance alone one way may answer several "
+                f"more than another. The figures are shown; give at least {FEW} questions, 100 to show differences of "
+                "some ten points.",
+                ALL,
+            )
+        )
+    known = sum(bool(one.references) or not one.answerable for one in asked)
+    if known < min(FEW, len(asked)):
+        what = "no test question has references" if not known else f"only {known} test questions have references"
+        measured = "the form of answers" if any(one.form for one in asked) else "speed and cost"
+        limits.append(
+            Limit(
+                f"{what[0].upper()}{what[1:]}, so whether answers are right cannot be measured; only {measured} can. "
+                "Add `references` to the test file.",
+                ALL,
+            )
+        )
+    clusters = len({one.cluster for one in asked})
+    if len(asked) >= FEW and clusters < FEW_DOCUMENTS:
+        limits.append(
+            Limit(
+                f"The {len(asked)} questions are about {clusters} documents only. Questions about one document are "
+                "right or wrong together, so the intervals are rough."
+            )
+        )
+    return limits
+
+
+def of_documents(held: Held | None) -> list[Limit]:
+    """Return what the documents do not allow to conclude."""
+    if held is None or not held.looked_up:
+        return []
+    if held.stand == 0:
+        return [
+            Limit(
+                f"The documents hold the answer to none of the {held.looked_up} test questions for which that can be "
+                "looked up. Nothing can be concluded about retrieval: it had nothing to find. Index the documents that "
+                "hold the answers, or correct the references.",
+                SEARCHING,
+            )
+        ]
+    if held.stand < HALF * held.looked_up:
+        return [
+            Limit(
+                f"The documents hold the answer to {held.stand} of the {held.looked_up} test questions for which that "
+                "can be looked up. How good retrieval would be with the missing documents cannot be concluded."
+            )
+        ]
+    return []
+
+
+def of_results(tables: Tables) -> list[Limit]:
+    """Return what the results do not allow to conclude."""
+    limits = []
+    forms = [table["form"] for table in tables.values() if "form" in table]
+    if forms and not any(np.nansum(values) for values in forms):
+        limits.append(
+            Limit(
+                "No way ever met the required form. Either no answer of this model can have it, or the schema or "
+                "pattern is wrong: check it with an answer written by hand. Nothing can be concluded about "
+                "correctness either.",
+                ALL,
+            )
+        )
+    rights = [table[PRIMARY][~np.isnan(table[PRIMARY])] for table in tables.values() if PRIMARY in table]
+    if rights and not limits:
+        if not any(values.any() for values in rights):
+            sentence = (
+                "No way answered a single question: the task is too hard for this model, or the references are wrong."
+            )
+            limits.append(Limit(f"{sentence} The test decides nothing.", ALL))
+        elif all((values == 1).all() for values in rights):
+            limits.append(Limit("Every way answered every question: the test is too easy and decides nothing.", ALL))
+    return limits
+
+
+def of_arms(*, searches: bool, trained: bool, grounded: bool) -> list[Limit]:
+    """Return which ways were not measured, and what that leaves open."""
+    if not searches and not trained:
+        sentence = (
+            "Only the model as it is was measured: the settings name neither documents nor train. There is nothing"
+        )
+        return [Limit(f"{sentence} to compare it with.", ALL)]
+    limits = []
+    if not searches:
+        limits.append(Limit("Retrieval was not measured: the settings name neither documents nor a collection."))
+    if not trained:
+        limits.append(Limit("Fine-tuning was not measured: the settings name neither train nor an adapter."))
+    if searches and trained and not grounded:
+        limits.append(
+            Limit("Training with retrieved passages was not measured: there is no adapter that was trained with any.")
+        )
+    return limits
+
+
+def held(asked: Sequence[Asked], documents: Iterable[tuple[str, str]], score: str) -> Held:
+    """
+    Count the questions whose answer stands in the documents.
+
+    Args:
+        asked: the questions; those with evidence are looked up by its quotes, others by their references.
+        documents: source and text of each.
+        score: references of ``fields`` and ``execution`` are no words to look up.
+    """
+    by_words = score not in ("fields", "execution")
+    looked_up = [one for one in asked if one.answerable and (one.evidence or (by_words and one.references))]
+    missing = dict(enumerate(looked_up))
+    for source, text in documents:
+        if not missing:
+            break
+        said = f" {' '.join(words(text))} "
+        missing = {number: one for number, one in missing.items() if not _stands(one, source, text, said)}
+    return Held(len(looked_up), len(looked_up) - len(missing))
+
+
+def _stands(asked: Asked, source: str, text: str, said: str) -> bool:
+    if asked.evidence:
+        return any(one.source == source and holds(text, one) for one in asked.evidence)
+    return any(f" {' '.join(words(wanted))} " in said for wanted in asked.references)
