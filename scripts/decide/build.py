@@ -16,6 +16,7 @@ from rag.config import Settings
 from rag.knowledge_base import KnowledgeBase
 from rag.workspace import Workspace
 from scripts.decide import limits
+from scripts.decide.cache import digest
 from scripts.decide.config import DecideConfig
 from scripts.decide.costs import metered
 from scripts.decide.examples import grounded_rows, plain_rows
@@ -25,7 +26,7 @@ from scripts.decide.training import Trained, existing, train
 logger = logging.getLogger(__name__)
 
 COLLECTION = "documents"
-"""The decision's own collection, in its own data directory."""
+"""What the decision's own collections are called, with the hash of their folder behind: documents never mix."""
 
 INDEXED = "indexed.json"
 
@@ -72,12 +73,16 @@ def settings_of(config: DecideConfig, out: Path, data_dir: Path | None) -> Setti
     """
     return rag_config.load(
         data_dir=data_dir if config.collection else out / "data",
-        collection=config.collection or COLLECTION,
+        collection=config.collection or _own(config.documents),
         generator=config.base,
         engine=config.engine,
         device=config.device,
         answer=config.answer.model_dump(),
     )
+
+
+def _own(folder: Path | None) -> str:
+    return f"{COLLECTION}-{digest({'folder': str(folder)})[:12]}" if folder else COLLECTION
 
 
 def build(

@@ -146,10 +146,10 @@ def test_report_needs_nothing_beside_itself(home: Path, first: Decision) -> None
     assert {"command", "weights", "settings", "versions"} <= kept["repeat"].keys()
 
 
-def test_untrained_model_shows_no_difference_and_says_why(home: Path, first: Decision) -> None:
+def test_form_that_no_way_meets_is_said_to_decide_nothing(home: Path, first: Decision) -> None:
     told = decided(home, train=None, changes=[]).recommendation
     assert told.verdict == "nothing can be concluded"
-    assert "No way answered a single question" in told.sentences[0]
+    assert "No way ever met the required form" in told.sentences[0]
 
 
 def test_documents_that_cannot_be_read_are_named(home: Path, tmp_path: Path) -> None:
