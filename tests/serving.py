@@ -155,11 +155,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 class Beat(threading.Event):
-    """A gate that lets a token through every tenth of a second."""
+    """A gate that lets a token through every tenth of a second, or every ``seconds``."""
+
+    def __init__(self, seconds: float = 0.1) -> None:
+        super().__init__()
+        self._seconds = seconds
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the next beat."""
-        time.sleep(0.1)
+        time.sleep(self._seconds)
         return True
 
 

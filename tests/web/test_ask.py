@@ -78,7 +78,6 @@ def test_turn_outlives_a_reload(open_page: Callable[..., Page], live: Live) -> N
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     expect(page.locator(".foot")).to_be_visible()
     assert page.url == address
-    assert live.generator.closed == 1
     assert len(live.generator.asked) == 1
 
 
@@ -180,7 +179,7 @@ def test_narrow_screen_hides_the_conversations_behind_a_button(open_page: Callab
 
 
 def test_restart_in_mid_answer_keeps_what_had_arrived(browser: Any, tmp_path: Path) -> None:
-    slow = ScriptedGenerator(["word " * 500], gate=Beat())
+    slow = ScriptedGenerator(["word " * 500], gate=Beat(1.0))
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(20_000)
