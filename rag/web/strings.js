@@ -182,7 +182,8 @@ export const strings = {
   queued: (ahead) => `Waiting: ${count(ahead, "question", "questions")} before yours.`,
   interrupted: "The server stopped in mid-answer. What had arrived is kept; ask again.",
   endings: {
-      left: "Ended, because this page was closed meanwhile. What had arrived is kept.",
+    stopped: "Stopped. What had arrived is kept.",
+    left: "Ended, because this page was closed meanwhile. What had arrived is kept.",
   },
   sources: "Sources",
   computed: "The model named no source. These words were found by comparing its answer with the documents.",

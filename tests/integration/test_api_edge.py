@@ -51,7 +51,7 @@ def test_every_route_but_the_public_ones_needs_credentials(shared_live: Live) ->
 
 def test_public_routes_are_these(shared_live: Live) -> None:
     public = {path for _, path in routes(shared_live) if path in PUBLIC or path.startswith(STATIC_PREFIX)}
-    assert public == {"/", "/healthz", "/readyz", "/sign-in", "/web/{name}"}
+    assert public == {"/", "/healthz", "/readyz", "/sign-in", "/web/{name:path}"}
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/docs", "/redoc", "//api/about", "/api/../metrics", "/webx", "/%2e%2e/"])

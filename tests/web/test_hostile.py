@@ -101,6 +101,7 @@ def test_titles_of_conversations_and_comparisons_stay_text(open_page: Callable[.
     ask(page, PAYLOADS[0] + PAYLOADS[2])
     expect(page.locator(".conversations li")).to_contain_text("<script>owned()</script>")
     page.goto(f"{live.url}/#/compare")
+    page.get_by_role("heading", name="Compare").wait_for()  # the page before it has a box of that name, too
     page.get_by_label("Your question").fill(PAYLOADS[1])
     page.get_by_role("button", name="Compare").click()
     page.get_by_label("Why?").fill(PAYLOADS[3])
