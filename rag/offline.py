@@ -39,7 +39,7 @@ ROWS = 8
 TRAINING = {
     "steps": 2,
     "batch_size": 2,
-    "max_length": 64,
+    "max_length": 256,
     "kl_weight": 0,
     "eval_every": 2,
     "gate": {"general": "general.txt"},
