@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rag.api.turns import Turns
-from tests.fakes import ScriptedGenerator
-from tests.serving import Beat, Live, serving, wait_until
+from tests.serving import Beat, Live, wait_until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
@@ -176,24 +174,3 @@ def test_narrow_screen_hides_the_conversations_behind_a_button(open_page: Callab
     ask(page)
     expect(page.locator(".foot")).to_be_visible()
     expect(conversations).to_be_hidden()
-
-
-def test_restart_in_mid_answer_keeps_what_had_arrived(browser: Any, tmp_path: Path) -> None:
-    slow = ScriptedGenerator(["word " * 500], gate=Beat(1.0))
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    with serving(tmp_path / "data", slow, drain_s=1) as live:
-        page.goto(f"{live.url}/sign-in?token={live.tokens[-1]}")
-        ask(page)
-        expect(page.locator(".prose")).to_contain_text("word")
-        address, port = page.url, int(live.url.rpartition(":")[2])
-    expect(page.locator(".ending")).to_contain_text("The server stopped in mid-answer.")
-    with serving(tmp_path / "data", port=port) as live:
-        page.goto(f"{live.url}/sign-in?token={live.tokens[-1]}")
-        page.goto(address)
-        expect(page.locator(".ending")).to_contain_text("What had arrived is kept")
-        expect(page.locator(".prose")).to_contain_text("word")
-        page.get_by_role("button", name="Try again").click()
-        expect(page.locator(".prose")).to_contain_text("You pay five pounds")
-    context.close()
