@@ -26,7 +26,6 @@ from models.prompt import REFUSAL, without_markers
 from rag import config
 from rag.evaluate.questions import Evidence, EvidenceRow, Question, Target, locate
 from rag.evaluate.rows import Problems, Row, read_rows, write_rows
-from rag.trim import trim
 
 if TYPE_CHECKING:
     from rag.knowledge_base import KnowledgeBase
@@ -206,6 +205,8 @@ class _Family:
 
     def row(self, one: Answered, places: Sequence[Target], quotes: Sequence[str], most: int) -> dict[str, Any]:
         """Return the example of one question, trimmed as for answers; evidence that would be lost by it stays whole."""
+        from rag.trim import trim  # its words are the index's, which is imported here, so that --help answers at once
+
         self.size += 1
         context: list[dict[str, Any]] = []
         shown = trim([passage.text for passage in self.passages], one.question.text, most)

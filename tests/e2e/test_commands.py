@@ -25,7 +25,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 COMMANDS = (
     "models.fetch", "models.export", "rag.ingest", "rag.ask", "rag.serve", "rag.evaluate", "rag.tune", "rag.ground",
-    "finetune.train", "finetune.adapters", "finetune.export",
+    "rag.users", "rag.doctor", "rag.backup", "finetune.train", "finetune.adapters", "finetune.export",
+    "scripts.decide",
 )  # fmt: skip
 
 
