@@ -148,7 +148,7 @@ def test_openai_client_gets_its_own_errors(server: Server) -> None:
             client.chat.completions.create(model=GENERATOR, messages=QUESTION, tools=tools)
         with pytest.raises(openai.BadRequestError, match="the question needs"):
             client.chat.completions.create(model=GENERATOR, messages=[{"role": "user", "content": "word " * 12_000}])
-        with pytest.raises(openai.AuthenticationError, match="sign in with the link"):
+        with pytest.raises(openai.AuthenticationError, match="sign in with your name and password or with the link"):
             client.with_options(api_key="wrong").models.list()
 
 
