@@ -247,7 +247,7 @@ def test_listening_for_other_machines_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rag.serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith("error: the server cannot listen on '0.0.0.0': accounts for several people")
+    assert result.stderr.startswith("error: the server cannot listen on '0.0.0.0': there are no users")
     assert result.stdout == ""
 
 
