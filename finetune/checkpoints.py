@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 from pathlib import Path
 
+from models.durable import flush
 from models.manifest import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ def finish(directory: Path) -> Path:
     digests = {path.relative_to(written).as_posix(): file_sha256(path) for path in files}
     (written / DIGESTS).write_text(json.dumps(digests, indent=2), encoding="utf-8")
     for path in [*files, written / DIGESTS, written]:
-        _flush(path)
+        flush(path)
     final = directory / written.name
     if final.exists():
         shutil.rmtree(final)
     written.rename(final)
-    _flush(directory)
+    flush(directory)
     for old in _all(directory)[KEPT:]:
         shutil.rmtree(old)
     return final
@@ -76,11 +76,3 @@ def _damage(path: Path) -> str | None:
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return f"{', '.join(changed)} changed since" if changed else None
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

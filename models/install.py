@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from rich.progress import Progress
 from models import convert, hub, store, vetting, wheel
 from models.base import ModelError
 from models.catalog import NAME_PATTERN, Catalog, Entry, HubSource, ModelRole, WheelSource
+from models.durable import flush
 from models.manifest import Manifest, hash_files, list_files, read_manifest, write_manifest
 from models.store import Model
 
@@ -258,13 +258,13 @@ def _publish(build: Path, manifest: Manifest, work: Path) -> None:
     for path in [*build.rglob("*"), build]:
         if path.is_file():
             path.chmod(READABLE)
-        _flush(path)
+        flush(path)
     target = store.models_dir() / manifest.name
     if target.exists():
         shutil.rmtree(work / "replaced", ignore_errors=True)
         target.rename(work / "replaced")
     build.rename(target)
-    _flush(store.models_dir())
+    flush(store.models_dir())
     stamp = store.stamp_path(manifest.name)
     stamp.parent.mkdir(exist_ok=True)
     (work / "stamp.json").replace(stamp)
@@ -273,13 +273,3 @@ def _publish(build: Path, manifest: Manifest, work: Path) -> None:
             shutil.rmtree(leftover)
         elif leftover.name != "lock":
             leftover.unlink()
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt":  # directories cannot be opened there, and renaming is journalled
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.base import StoreError
+from models.durable import flush, write_whole
 
 BLOCK_BYTES = 2**17
 
@@ -65,7 +66,7 @@ class Blocks:
         path = self._path(name)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_synced(path, block)
+            write_whole(path, block, 0o600)
             self.written += len(block)
         return name
 
@@ -83,7 +84,7 @@ class Blocks:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, target)
-        sync_folder(target.parent)
+        flush(target.parent)
 
     def problems(self, files: Iterable[StoredFile]) -> list[str]:
         """Read every block of these files once; name each that is missing or damaged."""
@@ -126,24 +127,3 @@ class Blocks:
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a private file so that it is there complete and on disk, or not at all."""
-    aside = path.with_name(f".{path.name}.tmp")
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's names on disk; Windows does so by itself."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from models.base import InputError, StoreError
 from models.catalog import NAME_PATTERN
-from rag.blocks import Blocks, StoredFile, sync_folder, write_synced
+from models.durable import flush, write_whole
+from rag.blocks import Blocks, StoredFile
 from rag.store import snapshot
 from rag.store.lock import DirectoryLock
 
@@ -140,7 +141,7 @@ class Backup:
         data = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
         name = f"{stamp}-{hashlib.sha256(data).hexdigest()[:16]}"
-        write_synced(self._lists / f"{name}.json", data)
+        write_whole(self._lists / f"{name}.json", data, 0o600)
         return Snapshot(name, files)
 
     def keep(self, count: int) -> list[str]:
@@ -149,7 +150,7 @@ class Backup:
         gone = names[:-count]
         for name in gone:
             (self._lists / f"{name}.json").unlink()
-        sync_folder(self._lists)
+        flush(self._lists)
         kept = [self.read(name) for name in names[-count:]]
         self.blocks.keep_only(stored for one in kept for stored in one.files.values())
         return gone
@@ -191,7 +192,7 @@ class Backup:
                 self.blocks.get(taken.files[STORE], beside)
                 snapshot.check(beside)
                 snapshot.put(beside, data_dir)
-                sync_folder(data_dir)
+                flush(data_dir)
             return left
         finally:
             lock.release()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from models.base import StoreError
+from models.durable import flush
 
 
 class IndexFiles:
@@ -53,8 +54,8 @@ class IndexFiles:
             with path.open("rb") as file:
                 hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
-        _sync_directory(directory)
-        _sync_directory(self.root)
+        flush(directory)
+        flush(self.root)
         return hashes
 
     def intact(self, name: str, files: Mapping[str, str]) -> Path | None:
@@ -79,13 +80,3 @@ class IndexFiles:
         for path in self.root.iterdir():
             if path.is_dir() and path.name not in names:
                 shutil.rmtree(path)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

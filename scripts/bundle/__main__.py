@@ -24,10 +24,11 @@ import platformdirs
 
 from models import command
 from models.base import ConfigError, InputError
+from models.durable import write_whole
 from rag import config
 from scripts.bundle import arrival, ed25519, signature, target
 from scripts.bundle.make import Label, Order, make
-from scripts.bundle.manifest import BundleError, Manifest, Target, describe, write_whole
+from scripts.bundle.manifest import BundleError, Manifest, Target, describe
 from scripts.bundle.parts import MIN_PART_BYTES, TOOL, split
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}

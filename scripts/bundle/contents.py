@@ -27,7 +27,7 @@ EPOCH = 315_619_200
 """2 January 1980, UTC: the date of all members of archives, the first that zip knows in every time zone."""
 
 STANDALONE = ("ed25519", "manifest", "signature", "verify", "parts", "installation", "install", "arrival")
-"""Modules of ``bundle.pyz``; they use the standard library only."""
+"""Modules of ``bundle.pyz``; they use the standard library only, and so does ``models.durable``, which they share."""
 
 DOCUMENTATION = ("docs/", "README.md", "CHANGELOG.md", "LICENSE")
 Contents = dict[str, Path | bytes]
@@ -110,8 +110,9 @@ def tool() -> bytes:
     """Return ``bundle.pyz``, which verifies and installs with nothing but Python."""
     packed = io.BytesIO()
     members = {"__main__.py": b"from scripts.bundle.arrival import main\n\nmain()\n", "scripts/__init__.py": b""}
-    for name in ("__init__", *STANDALONE):
-        members[f"scripts/bundle/{name}.py"] = (ROOT / "scripts" / "bundle" / f"{name}.py").read_bytes()
+    paths = [f"scripts/bundle/{name}.py" for name in ("__init__", *STANDALONE)]
+    for path in (*paths, "models/__init__.py", "models/durable.py"):
+        members[path] = (ROOT / path).read_bytes()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name, data in sorted(members.items()):
             member = zipfile.ZipInfo(name, (1980, 1, 2, 0, 0, 0))

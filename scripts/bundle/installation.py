@@ -25,7 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from scripts.bundle.manifest import MANIFEST, BundleError, Manifest, sync_folder, write_whole
+from models.durable import flush, write_whole
+from scripts.bundle.manifest import MANIFEST, BundleError, Manifest
 from scripts.bundle.signature import public_pem, read_public
 from scripts.bundle.verify import read_signed
 
@@ -165,7 +166,7 @@ class Installation:
             beside.unlink(missing_ok=True)
             beside.symlink_to(Path("versions") / label)
             os.replace(beside, self.root / "current")
-            sync_folder(self.root)
+            flush(self.root)
 
     def write_launcher(self) -> None:
         """Put the launcher beside the versions."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from models import catalog
 from models.base import ConfigError
+from models.durable import write_whole
 from scripts.bundle import contents, ed25519, parts, sbom, signature, wheelhouse
 from scripts.bundle.contents import Contents
 from scripts.bundle.manifest import (
@@ -27,7 +28,6 @@ from scripts.bundle.manifest import (
     decode,
     describe,
     walk,
-    write_whole,
 )
 from scripts.bundle.verify import difference, read_signed
 

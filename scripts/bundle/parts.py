@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.bundle.manifest import MANIFEST, SIGNATURE, BundleError, describe, is_safe, walk, write_whole
+from models.durable import write_whole
+from scripts.bundle.manifest import MANIFEST, SIGNATURE, BundleError, describe, is_safe, walk
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
