@@ -156,8 +156,8 @@ def _fit(
         for hits in brought:
             held = in_place(held, hits, settings.passages)
         prompt = fitted(held, _texts(held))
-        if prompt.passages == len(held):
-            return prompt, held
+        if prompt.passages == len(held) or held == found:
+            return prompt, held[: prompt.passages]
     prompt = fitted(found, trim(_texts(found), question.whole, settings.context_characters))
     return prompt, found[: prompt.passages]  # what this question brought comes before what earlier ones did
 

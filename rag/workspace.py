@@ -83,6 +83,10 @@ class Workspace:
         """Return every collection, by name."""
         return self.store.documents.collections()
 
+    def find(self, name: str | None) -> CollectionInfo | None:
+        """Return the collection of that name, if there is one."""
+        return next((info for info in self.collections() if info.name == name), None)
+
     def collection(
         self, name: str, *, create: bool = False, on_close: Callable[[], None] = lambda: None
     ) -> KnowledgeBase:
@@ -104,7 +108,7 @@ class Workspace:
                 f"{name!r} cannot name a collection: use lower-case letters, digits, dots, dashes and underscores, "
                 "at most 64, and begin with a letter or a digit."
             )
-        if create and name not in {info.name for info in self.collections()}:
+        if create and self.find(name) is None:
             embedder = self.models.embedder
             made_by = EmbedderIdentity(embedder.name, embedder.weights_hash, embedder.dim)
             info = self.store.documents.create_collection(name, made_by)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 
 from models.base import StoreError
 from rag.access.principal import Principal
+from rag.periodic import Periodic
 from rag.store import Store
 from rag.store.accesses import AccessEntry
 
@@ -35,18 +35,15 @@ class AccessLog:
         self._keep_s = days * 24 * 3600.0
         self._keeps_text = keeps_text
         self._noted: deque[AccessEntry] = deque()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._writing = Periodic("access-log", EVERY_S, self.write)
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread.start()
+        self._writing.start()
 
     def stop(self) -> None:
         """Write what is left, and end."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._writing.stop()
         self.write()
 
     def note(
@@ -72,7 +69,3 @@ class AccessLog:
         except StoreError as error:
             logger.error("the access log cannot be written: %s", error)
             self._noted.extendleft(reversed(entries))
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
-            self.write()

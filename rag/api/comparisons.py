@@ -12,7 +12,15 @@ from pydantic import Field
 
 from models.catalog import Name
 from rag.api.answers import Body
-from rag.api.conversations import NewTurn, Question, Row, begin_turn, check_choice, own_conversation
+from rag.api.conversations import (
+    NewTurn,
+    Question,
+    Row,
+    begin_turn,
+    check_choice,
+    own_conversation,
+    remove_conversation,
+)
 from rag.api.errors import ApiError
 from rag.api.service import PrincipalDep, ServiceDep
 from rag.api.turns import TurnsDep, turn_object
@@ -103,11 +111,7 @@ async def delete_comparison(
     comparison_id: Row, service: ServiceDep, principal: PrincipalDep, turns: TurnsDep
 ) -> Response:
     """Remove a comparison; arms that still run are stopped."""
-    store = service.workspace.store.conversations
-    await run_in_threadpool(own_conversation, service, principal.name, comparison_id, "comparison")
-    for turn in await run_in_threadpool(store.turns, comparison_id):
-        turns.stop(turn.id)
-    await run_in_threadpool(store.delete, comparison_id)
+    await remove_conversation(service, turns, principal, comparison_id, "comparison")
     return Response(status_code=204)
 
 

@@ -20,7 +20,7 @@ from rag.answer import AnswerStream
 from rag.api.answers import MAX_TURNS, SILENCE, Body, sse
 from rag.api.errors import ApiError, missing
 from rag.api.service import PrincipalDep, Service, ServiceDep
-from rag.api.turns import TurnsDep, turn_object
+from rag.api.turns import Turns, TurnsDep, turn_object
 from rag.retrieve import MAX_QUESTION_CHARACTERS
 from rag.store.conversations import MAX_TITLE_CHARACTERS
 from rag.store.records import Conversation, StoredTurn
@@ -98,11 +98,7 @@ async def delete_conversation(
     conversation_id: Row, service: ServiceDep, principal: PrincipalDep, turns: TurnsDep
 ) -> Response:
     """Remove a conversation; a turn of it that runs is stopped."""
-    store = service.workspace.store.conversations
-    await run_in_threadpool(own_conversation, service, principal.name, conversation_id, "chat")
-    for turn in await run_in_threadpool(store.turns, conversation_id):
-        turns.stop(turn.id)
-    await run_in_threadpool(store.delete, conversation_id)
+    await remove_conversation(service, turns, principal, conversation_id, "chat")
     return Response(status_code=204)
 
 
@@ -229,7 +225,23 @@ def check_choice(service: Service, principal: Principal, collection: str | None,
     """
     service.require_adapter(adapter)
     if collection is not None:
-        service.collection_info(principal, collection)
+        service.allowed(principal, collection)
+
+
+async def remove_conversation(
+    service: Service, turns: Turns, principal: Principal, conversation_id: int, kind: str
+) -> None:
+    """
+    Remove a conversation, or a comparison, of the caller's; turns of it that run are stopped.
+
+    Raises:
+        ApiError: there is none of that number and kind (404).
+    """
+    store = service.workspace.store.conversations
+    await run_in_threadpool(own_conversation, service, principal.name, conversation_id, kind)
+    for turn in await run_in_threadpool(store.turns, conversation_id):
+        turns.stop(turn.id)
+    await run_in_threadpool(store.delete, conversation_id)
 
 
 def own_conversation(service: Service, scope: str, conversation_id: int, kind: str) -> Conversation:

@@ -67,9 +67,8 @@ def make_collection(service: Service, principal: Principal, name: str) -> None:
     outside = principal.collections is not None and name not in principal.collections
     if principal.level < Level.MANAGE or outside:
         raise ApiError(403, f"this key may not make a collection {name!r}.", "access_error")
-    known = {info.name: info for info in service.workspace.collections()}
-    if name in known:
-        if not service.authority.sees(principal, known[name]):
+    if service.workspace.find(name) is not None:
+        if service.known(principal, name) is None:
             raise ApiError(409, f"the name {name!r} is taken; choose another.", code="name_taken")
         return
     service.workspace.collection(name, create=True)
@@ -83,7 +82,7 @@ def make_collection(service: Service, principal: Principal, name: str) -> None:
 @router.delete("/collections/{collection}", status_code=204)
 def delete_collection(collection: str, service: ServiceDep, principal: PrincipalDep) -> Response:
     """Remove a collection with everything in it."""
-    service.workspace.delete_collection(service.collection_info(principal, collection, Level.MANAGE).name)
+    service.workspace.delete_collection(service.allowed(principal, collection, Level.MANAGE).name)
     service.log.note(principal, "delete collection", collection)
     return Response(status_code=204)
 
@@ -146,7 +145,7 @@ async def upload(
 def _store(service: Service, principal: Principal, collection: str, files: list[UploadFile]) -> Report:
     """Read one file after the other, so that only one at a time is in memory."""
     sources = [_source(file.filename or "") for file in files]
-    if collection not in {info.name for info in service.collections(principal)}:
+    if service.known(principal, collection) is None:
         make_collection(service, principal, collection)
     targets = [service.collection(principal, collection, Level.WRITE, source) for source in sources]
     total = Report()

@@ -12,7 +12,7 @@ from models.catalog import Name
 from rag.access import Level, Principal
 from rag.api.answers import Body
 from rag.api.errors import ApiError
-from rag.api.service import PrincipalDep, Service, ServiceDep
+from rag.api.service import AdministratorDep, PrincipalDep, Service, ServiceDep
 from rag.store.grants import Grant
 from rag.store.records import CollectionInfo
 
@@ -50,10 +50,8 @@ def set_grant(collection: str, body: GrantBody, service: ServiceDep, principal: 
 
 
 @router.get("/all-collections")
-def list_all_collections(service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
+def list_all_collections(service: ServiceDep, _: AdministratorDep) -> dict[str, Any]:
     """List the names and sizes of all collections, for administrators, who may then give rights to them."""
-    if not principal.is_admin:
-        raise ApiError(403, "only administrators may do that.", "access_error")
     return {
         "collections": [
             {"name": info.name, "documents": info.documents, "chunks": info.chunks}
@@ -64,11 +62,9 @@ def list_all_collections(service: ServiceDep, principal: PrincipalDep) -> dict[s
 
 def _managed(service: Service, principal: Principal, collection: str, source: str = "") -> CollectionInfo:
     """Return a collection whose rights a principal may change."""
-    if principal.is_admin:
-        for info in service.workspace.collections():
-            if info.name == collection:
-                return info
-    return service.collection_info(principal, collection, Level.MANAGE, source)
+    if principal.is_admin and (info := service.workspace.find(collection)) is not None:
+        return info
+    return service.allowed(principal, collection, Level.MANAGE, source)
 
 
 def _grant_object(grant: Grant) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def resolve(service: Service, principal: Principal, model: str) -> Target:
     target = Target(parts["adapter"], parts["collection"])
     if target.adapter not in (None, NO_ADAPTER, *models.generator.adapters):
         raise no_such_model(model, f"adapter {target.adapter!r}")
-    if target.collection not in (None, *(info.name for info in service.collections(principal))):
+    if target.collection is not None and service.known(principal, target.collection) is None:
         raise no_such_model(model, f"collection {target.collection!r}")
     return target
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from models.base import AccessError, StoreError
 from rag.access import Access, Authority, Principal
-from rag.store.records import CollectionInfo, Ids
+from rag.periodic import Periodic
+from rag.store.records import Ids
 from rag.worker import GenerationWorker, Job
 from rag.workspace import Workspace
 
@@ -34,45 +35,31 @@ class Revocations:
         self._workspace, self._access, self._authority, self._worker = workspace, access, authority, worker
         self._watched: WeakKeyDictionary[Job, tuple[Principal, str | None, Ids | None]] = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="revocations", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._looking = Periodic("revocations", EVERY_S, self._look)
+        self.start, self.stop = self._looking.start, self._looking.stop
 
     def watch(self, job: Job, principal: Principal, collection: str | None) -> None:
         """Look at a job until it is gone."""
-        info = self._info(collection)
+        info = self._workspace.find(collection)
         readable = self._authority.readable(principal, info) if info else None
         with self._lock:
             self._watched[job] = principal, collection, readable
 
-    def _info(self, collection: str | None) -> CollectionInfo | None:
-        return next((info for info in self._workspace.collections() if info.name == collection), None)
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
-            with self._lock:
-                watched = list(self._watched.items())
-            try:
-                for job, what in watched:
-                    if not self._still_may(*what):
-                        self._worker.give_up(job, AccessError("the right to this answer was taken back."))
-            except StoreError as error:
-                logger.error("rights cannot be read: %s", error)
+    def _look(self) -> None:
+        with self._lock:
+            watched = list(self._watched.items())
+        try:
+            for job, what in watched:
+                if not self._still_may(*what):
+                    self._worker.give_up(job, AccessError("the right to this answer was taken back."))
+        except StoreError as error:
+            logger.error("rights cannot be read: %s", error)
 
     def _still_may(self, principal: Principal, collection: str | None, before: Ids | None) -> bool:
         now = self._access.again(principal)
         if now is None:
             return False
-        info = self._info(collection)
+        info = self._workspace.find(collection)
         if info is None:
             return collection is None
         readable = self._authority.readable(now, info)

@@ -111,7 +111,7 @@ async def ask(body: AskBody, request: Request, service: ServiceDep, principal: P
     require_bounded(sum(len(turn.content) for turn in body.history))
     service.require_adapter(body.adapter)
     if body.collection is not None:
-        await run_in_threadpool(service.collection_info, principal, body.collection)
+        await run_in_threadpool(service.allowed, principal, body.collection)
     job = service.submit(principal, body.collection, lambda: _begin(body, principal, service))
     if body.stream:
         return EventStream(_events(service, job, prompt=body.prompt), job)

@@ -152,6 +152,11 @@ class Service:
             if self.authority.sees(principal, info)
         ]
 
+    def known(self, principal: Principal, name: str) -> CollectionInfo | None:
+        """Return the collection of that name, if there is one that a principal may know of."""
+        info = self.workspace.find(name)
+        return info if info is not None and self.authority.sees(principal, info) else None
+
     def _as_seen(self, principal: Principal, info: CollectionInfo) -> CollectionInfo:
         readable = self.authority.readable(principal, info)
         if readable is None:
@@ -162,8 +167,12 @@ class Service:
     def collection_info(
         self, principal: Principal, name: str, level: Level = Level.READ, source: str = ""
     ) -> CollectionInfo:
+        """Return what a principal may know of a collection, with counts of what may be read; see :meth:`allowed`."""
+        return self._as_seen(principal, self.allowed(principal, name, level, source))
+
+    def allowed(self, principal: Principal, name: str, level: Level = Level.READ, source: str = "") -> CollectionInfo:
         """
-        Return what a principal may know of a collection.
+        Return a collection that a principal may do something with.
 
         Args:
             principal: who asks.
@@ -174,22 +183,22 @@ class Service:
         Raises:
             ApiError: there is none of that name, or he may not know of it (404), or not do that (403).
         """
-        for info in self.workspace.collections():
-            if info.name == name and self.authority.sees(principal, info):
-                if level > Level.READ and self.authority.level(principal, info, source) < level:
-                    raise ApiError(403, f"you may not do that in {name!r}; ask who manages it.", "access_error")
-                return self._as_seen(principal, info)
-        raise missing(f"there is no collection {name!r}; GET /api/collections lists them.", "collection_not_found")
+        info = self.known(principal, name)
+        if info is None:
+            raise missing(f"there is no collection {name!r}; GET /api/collections lists them.", "collection_not_found")
+        if level > Level.READ and self.authority.level(principal, info, source) < level:
+            raise ApiError(403, f"you may not do that in {name!r}; ask who manages it.", "access_error")
+        return info
 
     def collection(self, principal: Principal, name: str, level: Level = Level.READ, source: str = "") -> KnowledgeBase:
         """
-        Return a collection as a principal may see it; see :meth:`collection_info`.
+        Return a collection as a principal may see it; see :meth:`allowed`.
 
         Raises:
             ApiError: there is none of that name, or he may not know of it (404), or not do that (403).
             StoreError: it was built with another embedder.
         """
-        info = self.collection_info(principal, name, level, source)
+        info = self.allowed(principal, name, level, source)
         return self.workspace.collection(info.name).restricted(partial(self.authority.readable, principal))
 
     def require_adapter(self, name: str | None) -> None:

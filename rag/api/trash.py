@@ -82,7 +82,7 @@ def delete_document(
     """Take a document out; for a minute it can be put back."""
     source = stored_document(service.collection(principal, collection), document_id).source
     knowledge_base = service.collection(principal, collection, Level.WRITE, source)
-    info = service.collection_info(principal, collection)
+    info = service.allowed(principal, collection)
     kept = _prepared(service, info.id, document_id)
     if kept is None or not knowledge_base.remove(document_id):
         raise missing(f"collection {collection!r} holds no document {document_id}.", "document_not_found")
@@ -98,7 +98,7 @@ def restore_document(
     collection: str, document_id: DocumentRow, service: ServiceDep, principal: PrincipalDep, trash: TrashDep
 ) -> dict[str, Any]:
     """Put a document back that was taken out less than a minute ago; its id is another then."""
-    info = service.collection_info(principal, collection, Level.WRITE)
+    info = service.allowed(principal, collection, Level.WRITE)
     kept = trash.take(info.id, document_id)
     if kept is None:
         raise missing("the document was taken out too long ago; add its file again.", "too_late")
