@@ -1,4 +1,4 @@
-"""Runs ``tests/integration/kill_points.py`` and returns what its children left behind."""
+"""Runs a program of ``tests/integration`` that forks and kills children, and returns what they left behind."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-KILLER = ROOT / "tests" / "integration" / "kill_points.py"
 
 
 def killed_everywhere(what: str, base: Path) -> list[Path]:
-    """Return the folders of all children; of the last one, which was not killed, at the end."""
+    """Return the folders of all children of ``kill_points.py``; of the last, which was not killed, at the end."""
     base.mkdir(exist_ok=True)
     (base / "start").mkdir(exist_ok=True)
+    return children("kill_points.py", base, what, str(base))
+
+
+def children(program: str, base: Path, *arguments: str) -> list[Path]:
+    """Run a killer with these arguments, and return the numbered folders below ``base``, in their order."""
     killer = subprocess.run(
-        [sys.executable, str(KILLER), what, str(base)],
+        [sys.executable, str(ROOT / "tests" / "integration" / program), *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -1,8 +1,6 @@
 """Whatever was acknowledged survives ``kill -9`` at every single write, and no document is ever half there."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import apsw
@@ -14,11 +12,9 @@ from rag.store.records import StoredDocument
 from rag.types import Chunk
 from rag.workspace import Workspace
 from tests.fakes import HashEmbedder
+from tests.killing import children
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-
-ROOT = Path(__file__).parents[2]
-KILLER = Path(__file__).with_name("killer.py")
 
 
 def write_documents(folder: Path, version: int) -> dict[str, str]:
@@ -35,16 +31,7 @@ def write_documents(folder: Path, version: int) -> dict[str, str]:
 def kill_at_every_write(base: Path, *arguments: str) -> list[Path]:
     """Run the killer until a child survives, and return the data directories of all of them."""
     base.mkdir()
-    killer = subprocess.run(
-        [sys.executable, str(KILLER), str(base), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert killer.returncode == 0, killer.stderr
-    killed = [path for path in base.iterdir() if path.name.isdigit()]
+    killed = children("killer.py", base, str(base), *arguments)
     assert len(killed) > 30
     return killed
 
