@@ -21,15 +21,28 @@ PUBLIC = ed25519.public_key(SECRET)
 HERE = Target(target.here(), platform.python_version(), "cpu")
 CREATED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
-DOCTOR = """
-import json, sys
-print(json.dumps({"good": True, "version": "VERSION"}))
+DATA = """
+import json, pathlib, shutil, sys
+given = sys.argv[1:]
+store = pathlib.Path(given[given.index("--data-dir") + 1], "homeground.sqlite") if "--data-dir" in given else None
 """
-BACKUP = """
-import json, sys
-print(json.dumps({"snapshot": "snapshot-of-VERSION"}))
+DOCTOR = f"""{DATA}
+if store and store.exists() and store.read_text() > "VERSION":
+    sys.exit("the store is of a newer version")
+print(json.dumps({{"good": True, "version": "VERSION"}}))
 """
-
+BACKUP = f"""{DATA}
+doing, snapshots = given[:2]
+kept = pathlib.Path(snapshots, "snapshot-of-VERSION")
+if doing == "restore":
+    kept = pathlib.Path(snapshots, given[given.index("--snapshot") + 1])
+    shutil.copyfile(kept, store)
+elif store:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(store, kept)
+print(json.dumps({{"snapshot": kept.name}}))
+"""
+"""In place of the product's own, for a store that is a text: the version which wrote it."""
 
 QUICK_PIP = """
 import pathlib, sys, sysconfig, zipfile

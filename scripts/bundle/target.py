@@ -9,7 +9,7 @@ import sys
 from models.base import ConfigError
 from scripts.bundle.manifest import Target
 
-MANYLINUX = (28, 27, 26, 25, 24, 17, 12, 5)
+MANYLINUX = range(28, 4, -1)
 """glibc 2.x of the wheels that run on every Linux with glibc 2.28 or newer (since 2018), best first."""
 
 MACOS = "14_0"

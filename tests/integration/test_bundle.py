@@ -15,6 +15,7 @@ from scripts.bundle import ed25519, sbom, wheelhouse
 from scripts.bundle.make import UNFINISHED
 from scripts.bundle.manifest import MANIFEST, SIGNATURE, BundleError, Target, describe, walk
 from scripts.bundle.parts import join, split
+from scripts.bundle.target import pip_options
 from scripts.bundle.verify import verify
 from tests.bundles import PUBLIC, small_contents, write_bundle, write_wheel
 
@@ -236,6 +237,12 @@ def test_wheels_are_chosen_by_the_targets_markers(tmp_path: Path) -> None:
     common = ["more 3.0", "pip 26.3"]
     assert chosen("linux-x86_64") == [*common, "plain 2.1", "product 1.0", "quick 1.0"]
     assert chosen("windows-x86_64") == ["colour 0.4", *common, "product 1.0", "quick 1.0"]
+
+
+def test_wheels_for_any_older_glibc_will_do() -> None:
+    """CUDA's libraries call themselves ``manylinux_2_18``, which few others do."""
+    options = pip_options(Target("linux-x86_64", "3.11.7", "cuda"))
+    assert {f"manylinux_2_{minor}_x86_64" for minor in range(5, 29)} < set(options)
 
 
 def test_wheel_that_runs_code_at_start_is_refused(tmp_path: Path) -> None:

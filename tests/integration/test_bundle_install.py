@@ -77,6 +77,21 @@ def test_install_update_and_rollback(media: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (root / "versions").iterdir()) == ["000002-1.1", "000003-1.0"]
 
 
+def test_rollback_puts_the_data_back_where_the_older_version_cannot_read_it(media: Path, tmp_path: Path) -> None:
+    place, data = Installation(tmp_path / "root"), tmp_path / "data"
+    data.mkdir()
+    store = data / "homeground.sqlite"
+    store.write_text("1.0")
+    for name in ("one", "two"):
+        install(media / name, place, media / "key.pub", data, lambda line: None)
+    store.write_text("1.1")  # the newer version has changed the tables
+    with pytest.raises(BundleError, match=r"does not work with today's data.*newer version"):
+        rollback(place, data, restore_data=False, say=lambda line: None)
+    assert (version_in_use(place.root), store.read_text()) == ("1.1", "1.1")
+    rollback(place, data, restore_data=True, say=lambda line: None)
+    assert (version_in_use(place.root), store.read_text()) == ("1.0", "1.0")
+
+
 def test_tampered_bundle_changes_nothing(media: Path, tmp_path: Path) -> None:
     bad = shutil.copytree(media / "one", tmp_path / "bad")
     (bad / "requirements.txt").write_text("")
