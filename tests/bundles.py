@@ -62,13 +62,14 @@ def write_wheel(
     files: dict[str, str],
     requires: tuple[str, ...] = (),
     tag: str = "py3-none-any",
+    licence: str | None = "MIT",
 ) -> Path:
     """Write a wheel that pip installs."""
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     metadata = [
         f"Name: {name}",
         f"Version: {version}",
-        "License-Expression: MIT",
+        *([f"License-Expression: {licence}"] if licence else []),
         *(f"Requires-Dist: {r}" for r in requires),
     ]
     members = {
@@ -109,7 +110,7 @@ def small_contents(
     return {
         **{f"wheels/{wheel.path.name}": wheel.path for wheel in wheels},
         "requirements.txt": wheelhouse.requirements(wheels).encode(),
-        "sbom.cdx.json": sbom.compose(version, "2026-11-28T12:00:00Z", wheels, [part]),
+        "sbom.cdx.json": sbom.compose(version, "2026-11-28T12:00:00Z", wheels, [part], {}),
         "adapters/house-style/adapter_model.safetensors": adapter,
         "docs/README.md": b"# Read me\n",
         "bundle.pyz": contents.tool(),

@@ -157,9 +157,10 @@ def _gather(order: Order, label: Label, work: Path) -> tuple[str, Contents]:
     wanted |= model_files | adapter_files | contents.documentation(project)
     wanted |= contents.documents(order.collections, order.data_dir, work, label.created.timestamp())
     wanted["requirements.txt"] = wheelhouse.requirements(wheels).encode()
-    wanted["sbom.cdx.json"] = sbom.compose(project.version, label.stamp, wheels, [*model_parts, *adapter_parts])
+    listed = [*model_parts, *adapter_parts]
+    wanted["sbom.cdx.json"] = sbom.compose(project.version, label.stamp, wheels, listed, order.licences)
     wanted[parts.TOOL] = contents.tool()
-    if unknown := sorted(order.licences.keys() - {part.name for part in (*model_parts, *adapter_parts)}):
+    if unknown := sorted(order.licences.keys() - {*(part.name for part in listed), *(wheel.name for wheel in wheels)}):
         raise ConfigError(f"--licence names {', '.join(unknown)}, which the bundle does not hold.")
     return project.version, wanted
 

@@ -59,7 +59,9 @@ class Part:
     hashes: Mapping[str, str]
 
 
-def compose(version: str, created: str, wheels: Iterable[Wheel], parts: Iterable[Part]) -> bytes:
+def compose(
+    version: str, created: str, wheels: Iterable[Wheel], parts: Iterable[Part], licences: Mapping[str, str]
+) -> bytes:
     """
     Return the list as JSON, the same bytes for the same contents.
 
@@ -68,11 +70,12 @@ def compose(version: str, created: str, wheels: Iterable[Wheel], parts: Iterable
         created: when the bundle is made, UTC, ISO 8601.
         wheels: the packages.
         parts: models and adapters.
+        licences: by name, of packages that do not state their own.
 
     Raises:
         InputError: one of them does not say under which licence it stands.
     """
-    components = [*map(_package, wheels), *map(_part, parts)]
+    components = [*(_package(wheel, licences) for wheel in wheels), *map(_part, parts)]
     content = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -87,7 +90,7 @@ def compose(version: str, created: str, wheels: Iterable[Wheel], parts: Iterable
     return (json.dumps(content, sort_keys=True, indent=1) + "\n").encode()
 
 
-def _package(wheel: Wheel) -> dict[str, Any]:
+def _package(wheel: Wheel, licences: Mapping[str, str]) -> dict[str, Any]:
     address = f"pkg:pypi/{wheel.name}@{quote(wheel.version)}"
     return {
         "type": "library",
@@ -95,12 +98,12 @@ def _package(wheel: Wheel) -> dict[str, Any]:
         "purl": address,
         "name": wheel.name,
         "version": wheel.version,
-        "licenses": _package_licences(wheel.name, wheel.metadata),
+        "licenses": _package_licences(wheel.name, wheel.metadata, licences.get(wheel.name)),
         "hashes": [{"alg": "SHA-256", "content": describe(wheel.path).sha256}],
     }
 
 
-def _package_licences(name: str, metadata: Message) -> list[dict[str, Any]]:
+def _package_licences(name: str, metadata: Message, given: str | None) -> list[dict[str, Any]]:
     if expression := metadata["License-Expression"]:
         return [{"expression": str(expression)}]
     stated = str(metadata["License"] or "").strip()
@@ -109,17 +112,14 @@ def _package_licences(name: str, metadata: Message) -> list[dict[str, Any]]:
     classes = [line.rpartition(" :: ")[2] for line in classifiers if line.startswith(heading)]
     if stated and "\n" not in stated and len(stated) <= MAX_LICENCE_CHARACTERS and "::" not in stated:
         return [_licence(stated)]
-    if not classes:
-        raise InputError(f"the package {name} does not say under which licence it stands; it cannot be carried.")
-    return [_licence(one) for one in sorted(classes)]
+    if classes := classes or ([given] if given else []):
+        return [_licence(one) for one in sorted(classes)]
+    raise _unlicensed(name)
 
 
 def _part(part: Part) -> dict[str, Any]:
     if part.licence in ("", "unknown"):
-        raise InputError(
-            f"{part.name!r} does not say under which licence it stands; look it up and give it, for example "
-            f"`--licence {part.name}=Apache-2.0`."
-        )
+        raise _unlicensed(part.name)
     properties = [*part.properties.items(), *((f"sha256:{path}", digest) for path, digest in part.hashes.items())]
     return {
         "type": part.kind,
@@ -133,3 +133,10 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _licence(name: str) -> dict[str, Any]:
     return {"license": {"id": SPDX[name]} if name in SPDX else {"name": name}}
+
+
+def _unlicensed(name: str) -> InputError:
+    return InputError(
+        f"{name!r} does not say under which licence it stands; look it up and give it, for example "
+        f"`--licence {name}=Apache-2.0`."
+    )
