@@ -271,7 +271,7 @@ def test_list_of_contents_has_a_licence_for_everything(tmp_path: Path) -> None:
 
 def test_licence_that_a_package_does_not_state_has_to_be_given(tmp_path: Path) -> None:
     silent = [wheelhouse.read(write_wheel(tmp_path, "silent", "1.0", {}, licence=None))]
-    with pytest.raises(InputError, match=r"'silent' does not say .* --licence silent=Apache-2\.0"):
+    with pytest.raises(InputError, match=r"'silent' does not say .*--licence silent=Apache-2\.0"):
         sbom.compose("1.0", "2026-11-28T12:00:00Z", silent, [], {})
     listed = json.loads(sbom.compose("1.0", "2026-11-28T12:00:00Z", silent, [], {"silent": "ISC License"}))
     assert listed["components"][0]["licenses"] == [{"license": {"id": "ISC"}}]
