@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from models.base import InputError
 from models.prompt import REFUSAL
 from rag.config import load
+from rag.evaluate.abstention import NEVER, abstention_object, abstention_table
 from rag.evaluate.answers import Outcome, row, run
 from rag.evaluate.answers_report import answers_object, answers_table, write_page
 from rag.evaluate.asked import Asked, read_dataset, read_questions
@@ -147,3 +149,30 @@ def test_questions_of_a_collection_are_read(tmp_path: Path) -> None:
         read_questions(write_rows(tmp_path / "q.jsonl", rows[1:]))
     with pytest.raises(InputError, match="line 1: it has evidence, but no answer"):
         read_questions(write_rows(tmp_path / "q.jsonl", [{"question": "x", "evidence": [{"source": "a"}]}]))
+
+
+def judged(workspace: Workspace, asked: Asked, refusal: float) -> Outcome:
+    (found,) = run(workspace, workspace.collection("handbook"), [asked], None, ["retrieval"], lambda all_of: all_of)
+    return replace(found, answer=replace(found.answer, refusal_probability=refusal))
+
+
+def test_each_threshold_is_judged_by_what_it_answers_and_what_is_wrong_of_it(workspace: Workspace) -> None:
+    """Ten questions with an answer are seen as 0.05 to 0.5 likely to have none, ten without as 0.4 to 0.85."""
+    some = [judged(workspace, BADGE, 0.05 * (number + 1)) for number in range(10)]
+    some += [judged(workspace, KING, 0.4 + 0.05 * number) for number in range(10)]
+    found = abstention_object(some, {"model": "scripted"})
+    everything, *_ = found["curve"]
+    assert everything == {
+        "decline_from": NEVER,
+        "answerable_answered": 1.0,
+        "unanswerable_refused": 0.0,
+        "wrong_of_answered": 0.5,
+    }
+    at_80 = next(point for point in found["curve"] if point["answerable_answered"] == 0.8)
+    assert at_80["decline_from"] == pytest.approx(0.45)
+    assert at_80["unanswerable_refused"] == pytest.approx(0.9)
+    assert at_80["wrong_of_answered"] == pytest.approx(1 / 9)
+    assert found["best"]["unanswerable_refused"] + found["best"]["answerable_answered"] >= 1.7
+    assert found["auroc"]["refusal_probability"] == pytest.approx((100 - 3 - 1.5) / 100)
+    assert found["warnings"]
+    assert abstention_table(found).row_count == len(found["curve"])
