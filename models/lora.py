@@ -100,7 +100,8 @@ class ResidentAdapters:
         self._inserted += 1
         config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
         config.inference_mode = True
-        weights = load_file(adapter.directory / WEIGHTS)
+        # PEFT keeps the type that it is given; half precision is for the disk.
+        weights = {name: weight.float() for name, weight in load_file(adapter.directory / WEIGHTS).items()}
         try:
             if self._lora is None:
                 self._lora = LoraModel(self._network, config, key, low_cpu_mem_usage=True)
