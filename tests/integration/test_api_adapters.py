@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models import adapter_store
 from models.adapter_store import locate, offered
 from models.adapters import accept
 from models.engines import load_generator
@@ -22,6 +23,7 @@ from tests.training import tiny_model
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOMEGROUND_ADAPTERS_DIR", str(tmp_path / "adapters"))
+    monkeypatch.setattr(adapter_store, "SHIPPED", tmp_path / "none")
     return tmp_path / "adapters"
 
 

@@ -36,6 +36,7 @@ CONFIG: dict[str, object] = {
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOMEGROUND_ADAPTERS_DIR", str(tmp_path / "adapters"))
+    monkeypatch.setattr(adapter_store, "SHIPPED", tmp_path / "none")
     return tmp_path / "adapters"
 
 
