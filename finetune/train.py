@@ -25,6 +25,7 @@ from models.base import ConfigError
 from models.progress import ProgressFile
 
 if TYPE_CHECKING:
+    from finetune.plan import Plan
     from finetune.run import Outcome
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -65,11 +66,7 @@ def main(
 
     setup = set_up(settings, skip_bad_rows=skip_bad_rows)
     if dry_run:
-        planned = plan.make(setup)
-        if as_json:
-            print_object(planned.facts)
-        else:
-            planned.show(Console(markup=False, highlight=False))
+        _show_plan(plan.make(setup), as_json=as_json)
         return
     outcome = run.run(setup, resume=resume, overwrite=overwrite, progress_file=ProgressFile(progress))
     if outcome is None:
@@ -79,6 +76,13 @@ def main(
     else:
         _show(outcome, Console(markup=False, highlight=False))
     sys.stdout.flush()
+
+
+def _show_plan(planned: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print_object(planned.facts)
+    else:
+        planned.show(Console(markup=False, highlight=False))
 
 
 def as_object(outcome: Outcome) -> dict[str, Any]:

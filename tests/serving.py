@@ -79,6 +79,7 @@ def serving(
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
     port: int = 0,
+    base: str = "smollm2-135m-instruct",
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -90,6 +91,7 @@ def serving(
         ready: wait until it is ready.
         watch: the folders that it watches.
         port: where it listens; 0 takes any free one.
+        base: the model that the settings name; trainings are for it, whatever answers here.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
@@ -99,6 +101,7 @@ def serving(
             data_dir=directory,
             environment={},
             collection="handbook",
+            generator=base,
             server={"port": port, **server},
             watch=list(watch),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from models.base import InputError
+from models.progress import ProgressFile
 
 FOLDER = "runs"
 """Below the data directory."""
@@ -70,6 +72,11 @@ class RunFolder:
         """Write the settings for the program."""
         self.config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
+    def tell(self, **facts: object) -> None:
+        """Note how far a run is that has no program of its own."""
+        self.path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        ProgressFile(self.progress).tell(**facts)
+
     def points(self, after: int) -> tuple[list[dict[str, Any]], int]:
         """
         Return what was told since a place in the file, and the place where that ends.
@@ -98,8 +105,8 @@ class RunFolder:
             code: its exit status; negative for a signal.
         """
         said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
-        _, found, error = said.rpartition("error: ")
-        if not found:
+        *_, error = re.split(r"^error: ", said, flags=re.MULTILINE)
+        if error == said:
             last = said.strip().splitlines()[-1:] or ["it said nothing"]
             why = f"a signal ({-code}); there may be too little memory" if code < 0 else f"status {code}"
             error = f"the program ended with {why}: {last[0]}"

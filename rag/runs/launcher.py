@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,7 @@ class Running:
         work: does it.
         stopping: set when it shall end.
         ending: the state that it ends in then.
+        begun: whether its turn has come.
     """
 
     run_id: int
@@ -52,6 +54,7 @@ class Running:
     work: Callable[[threading.Event], Outcome]
     stopping: threading.Event = field(default_factory=threading.Event)
     ending: str = "interrupted"
+    begun: bool = False
 
 
 class Launcher:
@@ -106,10 +109,18 @@ class Launcher:
                 return False
             running.ending = "cancelled"
             running.stopping.set()
+            if not running.begun:
+                del self._open[run_id]
+        if not running.begun:
+            self._runs.end(run_id, "cancelled")
         return True
 
     def _work(self, lane: queue.SimpleQueue[Running | None]) -> None:
         while (running := lane.get()) is not None:
+            with self._changing:
+                if self._open.get(running.run_id) is not running:
+                    continue  # cancelled while it waited
+                running.begun = True
             self._do(running)
             with self._changing:
                 del self._open[running.run_id]
@@ -125,7 +136,8 @@ class Launcher:
         except HomegroundError as error:
             self._runs.end(running.run_id, "failed", failure=str(error))
         except Exception as error:
-            logger.exception("run %d: unexpected %s", running.run_id, type(error).__name__)
+            places = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("run %d: unexpected %s at\n%s", running.run_id, type(error).__name__, places)
             self._runs.end(running.run_id, "failed", failure="the server made a mistake; its log says where.")
         else:
             self._runs.end(running.run_id, outcome.state, result=outcome.result)

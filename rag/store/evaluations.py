@@ -49,13 +49,13 @@ class Evaluations:
             row = connection.execute(f"{_SET} WHERE s.id = ?", (set_id,)).fetchone()
         if row is None:
             raise InputError(f"there is no question set {set_id}.")
-        return QuestionSet(*row)
+        return _set(row)
 
     def sets(self, collection: str) -> list[QuestionSet]:
         """Return a collection's question sets, by name."""
         with self._db.reading() as connection:
             rows = connection.execute(f"{_SET} WHERE s.collection = ? ORDER BY s.name", (collection,)).fetchall()
-        return [QuestionSet(*row) for row in rows]
+        return [_set(row) for row in rows]
 
     def questions(self, set_id: int) -> list[dict[str, Any]]:
         """Return the questions of a set as they came."""
@@ -79,10 +79,7 @@ class Evaluations:
 
     def cases(self, run_id: int, *, failed_only: bool, skip: int, limit: int) -> list[dict[str, Any]]:
         """Return a page of an evaluation's cases, failures first."""
-        sql = (
-            "SELECT row FROM cases WHERE run_id = ? AND failed >= ?"
-            " ORDER BY failed DESC, id LIMIT ? OFFSET ?"
-        )
+        sql = "SELECT row FROM cases WHERE run_id = ? AND failed >= ? ORDER BY failed DESC, id LIMIT ? OFFSET ?"
         with self._db.reading() as connection:
             return [json.loads(row) for (row,) in connection.execute(sql, (run_id, failed_only, limit, skip))]
 
@@ -106,3 +103,7 @@ class Evaluations:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM question_sets WHERE collection = ?", (collection,))
             connection.execute("DELETE FROM runs WHERE collection = ? AND kind = 'evaluation'", (collection,))
+
+
+def _set(row: tuple[Any, ...]) -> QuestionSet:
+    return QuestionSet(*row)

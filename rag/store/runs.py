@@ -13,9 +13,7 @@ from rag.store.records import StoredRun
 
 MAX_TITLE_CHARACTERS = 200
 
-_RUN = (
-    "SELECT id, kind, owner, title, collection, state, created, started, ended, failure, settings, result FROM runs"
-)
+_RUN = "SELECT id, kind, owner, title, collection, state, created, started, ended, failure, settings, result FROM runs"
 
 
 class Runs:
@@ -92,7 +90,7 @@ class Runs:
 
 
 def _run(row: tuple[Any, ...]) -> StoredRun:
-    return StoredRun(*row[:-2], json.loads(row[-2]), json.loads(row[-1]))
+    return StoredRun(*(*row[:-2], json.loads(row[-2]), json.loads(row[-1])))
 
 
 def _json(value: Mapping[str, Any] | None) -> str:

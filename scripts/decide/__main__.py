@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import typer
@@ -79,10 +79,14 @@ def main(
         _print_object(found)
     else:
         told.print(report.summary(found))
-        for sentence in [*found["cannot_conclude"], *found["recommendation"]["sentences"]]:
-            told.print(sentence, markup=False, soft_wrap=True)
-        told.print(f"report: {folder / report.PAGE}", soft_wrap=True, markup=False)
+        _show_found(found, folder / report.PAGE, told)
     sys.stdout.flush()
+
+
+def _show_found(found: Mapping[str, Any], page: Path, console: Console) -> None:
+    for sentence in [*found["cannot_conclude"], *found["recommendation"]["sentences"]]:
+        console.print(sentence, markup=False, soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 def _folder(out: Path | None, name: str) -> Path:

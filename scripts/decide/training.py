@@ -79,7 +79,12 @@ def existing(adapter: Adapter, model: Model) -> Trained:
 
 
 def train(
-    kind: str, rows: Sequence[dict[str, Any]], config: DecideConfig, model: Model, out: Path, told: ProgressFile
+    kind: str,
+    rows: Sequence[dict[str, Any]],
+    config: DecideConfig,
+    model: Model,
+    out: Path,
+    progress_file: ProgressFile,
 ) -> Trained:
     """
     Train an adapter, or find that it was trained before.
@@ -90,7 +95,7 @@ def train(
         config: how it is trained.
         model: the base model.
         out: the decision's folder.
-        told: hears how far it has come.
+        progress_file: hears how far it has come.
 
     Raises:
         InputError: the training ended with an error; it is handed on.
@@ -109,8 +114,8 @@ def train(
     built = home / name / BUILT
     now = not built.is_file()
     if now:
-        told.tell(phase="training", adapter=kind)
-        cost, report = _run(file, home, name, told)
+        progress_file.tell(phase="training", adapter=kind)
+        cost, report = _run(file, home, name, progress_file)
         figures = {"seconds": cost.seconds, "energy_j": cost.energy_j, "forgetting_nats": report["forgetting_nats"]}
         built.write_text(json.dumps(figures), encoding="utf-8")
     known = json.loads(built.read_text(encoding="utf-8"))
@@ -124,11 +129,11 @@ def _settings(config: DecideConfig, model: Model) -> dict[str, Any]:
     return {**settings, "device": config.device, "gate": gate}
 
 
-def _run(file: Path, home: Path, name: str, told: ProgressFile) -> tuple[Cost, dict[str, Any]]:
+def _run(file: Path, home: Path, name: str, progress_file: ProgressFile) -> tuple[Cost, dict[str, Any]]:
     """Run the training command to its end."""
     going_on = checkpoints.last(home / UNFINISHED / name / "checkpoints") is not None
     command = [sys.executable, "-m", "finetune.train", "--config", str(file), "--json"]
-    command += ["--progress", str(told.path)] if told.path else []
+    command += ["--progress", str(progress_file.path)] if progress_file.path else []
     command.append("--resume" if going_on else "--overwrite")
     environment = {**os.environ, DIRECTORY_VARIABLE: str(home)}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
