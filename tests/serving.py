@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from models.base import Generator
+from models.base import Embedder, Generator
 from rag.access import Access
 from rag.api.service import Service
 from rag.config import Settings, load
@@ -29,6 +29,7 @@ from tests.fakes import HashEmbedder, ScriptedGenerator
 API_KEY = "hg-test-key-0123456789"
 BADGES = "# Badges\n\nA lost badge is replaced at the front desk for five pounds. Bring an identity card.\n"
 LEAVE = "# Leave\n\nEverybody has 25 days of annual leave.\n\n## Sickness\n\nRing the duty manager before nine.\n"
+HASHES = HashEmbedder()
 REPLY = "You pay five pounds for a lost badge [1]."
 
 
@@ -80,6 +81,7 @@ def serving(
     watch: Sequence[Mapping[str, object]] = (),
     port: int = 0,
     base: str = "smollm2-135m-instruct",
+    embedder: Embedder | None = HASHES,
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -92,6 +94,7 @@ def serving(
         watch: the folders that it watches.
         port: where it listens; 0 takes any free one.
         base: the model that the settings name; trainings are for it, whatever answers here.
+        embedder: what embeds; None for the default one.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
@@ -105,7 +108,7 @@ def serving(
             server={"port": port, **server},
             watch=list(watch),
         )
-        with filled(settings, generator) as workspace:
+        with filled(settings, generator, embedder) as workspace:
             tokens: list[str] = []
             access = Access(API_KEY, workspace.store.people, on_token=tokens.append)
             access.issue_token()
@@ -134,9 +137,9 @@ def routes(live: Live) -> Iterator[tuple[str, str]]:
             yield method, route.path
 
 
-def filled(settings: Settings, generator: Generator) -> Workspace:
+def filled(settings: Settings, generator: Generator, embedder: Embedder | None = HASHES) -> Workspace:
     """Return an open workspace whose collection ``handbook`` holds two documents."""
-    workspace = Workspace(settings, embedder=HashEmbedder(), generator=generator)
+    workspace = Workspace(settings, embedder=embedder, generator=generator)
     handbook = workspace.collection("handbook", create=True)
     handbook.add_documents(
         [

@@ -1,8 +1,9 @@
 // Deciding: what a task asks for, what that speaks for, and the measurement that says whether it is so.
 import * as api from "./api.js";
 import { decisionView } from "./decision.js";
-import { h, icon } from "./dom.js";
+import { h } from "./dom.js";
 import { choiceOf, field, fileBox, nameBox, numberBox, workForm } from "./fields.js";
+import { priorOf } from "./prior.js";
 import { runList } from "./runs.js";
 import { strings } from "./strings.js";
 
@@ -154,26 +155,4 @@ function decisionForm({ about, onProblem, onMade }) {
       );
     },
   };
-}
-
-/** What requirements speak for, with the reasons. */
-export function priorOf(prior) {
-  return h(
-    "section",
-    { class: "notice", "aria-label": strings.prior },
-    h("p", {}, icon("info"), " ", h("strong", {}, strings.priorWays[prior.way])),
-    h(
-      "ul",
-      {},
-      prior.rows.map((row) =>
-        h(
-          "li",
-          {},
-          `${row.reason} `,
-          h("span", { class: "muted small" }, row.speaks_for ? strings.speaksFor[row.speaks_for] : strings.speaksForNothing),
-        ),
-      ),
-    ),
-    h("p", { class: "muted small" }, strings.priorMore),
-  );
 }

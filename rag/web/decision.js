@@ -1,6 +1,6 @@
 // A decision that is measured: a row for each way, and at the end what it says.
-import { priorOf } from "./decide.js";
 import { announce, h, icon } from "./dom.js";
+import { priorOf } from "./prior.js";
 import { failureOf, follow, isOpen, progressLine, runActions, stateBadge } from "./runs.js";
 import { strings } from "./strings.js";
 

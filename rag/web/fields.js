@@ -7,9 +7,16 @@ let made = 0;
 /** A control with its name and, below, what it is for. */
 export function field(label, control, more = "") {
   made += 1;
-  const id = `field-${made}`;
+  control.id = `field-${made}`;
+  const id = `about-${control.id}`;
   if (more) control.setAttribute("aria-describedby", id);
-  return h("label", { class: "field" }, label, control, more && h("span", { id, class: "small hint" }, more));
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: control.id }, label),
+    control,
+    more && h("span", { id, class: "small hint" }, more),
+  );
 }
 
 /** A field for a number; empty means that none is chosen. */
