@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -174,12 +174,20 @@ class Beat(threading.Event):
 
 
 if __name__ == "__main__":
-    slow = ScriptedGenerator(["one two three four five six seven eight nine ten."], gate=Beat())
-    with socket.create_server(("127.0.0.1", 0)) as own_listener:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--certificate")
+    parser.add_argument("--private-key")
+    parser.add_argument("--repeat", type=int, default=1, help="how often it says its ten words")
+    given = parser.parse_args()
+    words = " ".join(["one two three four five six seven eight nine ten."] * given.repeat)
+    slow = ScriptedGenerator([words], gate=Beat())
+    with socket.create_server(("127.0.0.1", given.port)) as own_listener:
         own_port = own_listener.getsockname()[1]
         own_server: dict[str, object] = {"port": own_port}
-        if len(sys.argv) > 2:
-            own_server |= {"certificate": sys.argv[2], "private_key": sys.argv[3]}
-        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server=own_server)
+        if given.certificate:
+            own_server |= {"certificate": given.certificate, "private_key": given.private_key}
+        own_settings = load(data_dir=given.directory, environment={}, server=own_server)
         with Workspace(own_settings, embedder=HashEmbedder(), generator=slow) as own_workspace:
             run(own_workspace, own_listener)

@@ -22,10 +22,12 @@ export function adaptersPage({ about, onChange, onProblem }) {
   );
   let form = null;
   let view = null;
+  let shows = 0;
 
-  async function list() {
+  async function list(own) {
     const { adapters } = await api.get("/api/adapters");
     const runs = about.is_admin ? (await api.get("/api/runs", { kind: "training" })).runs : [];
+    if (own !== shows) return; // somebody went on meanwhile
     shownHere.replaceChildren(
       ...(adapters.length ? adapters.map(card) : [none(about.is_admin)]),
       ...(runs.length ? [h("h2", {}, strings.trainings), runList(runs, (run) => `${HOME}/run-${run.id}`)] : []),
@@ -66,6 +68,7 @@ export function adaptersPage({ about, onChange, onProblem }) {
     },
     async shown(argument) {
       view?.stop();
+      shows += 1;
       const [, id] = argument.match(RUN) ?? [];
       back.hidden = argument === "";
       begin.hidden = !about.is_admin || argument === "new";
@@ -73,7 +76,7 @@ export function adaptersPage({ about, onChange, onProblem }) {
       try {
         if (id) run(id);
         else if (argument === "new") await begun();
-        else await list();
+        else await list(shows);
       } catch (error) {
         onProblem(error);
       }

@@ -22,6 +22,7 @@ export function evaluatePage({ about, openSource, onProblem }) {
     x: (at) => strings.shortMoment(at),
     y: (value) => value.toFixed(3),
     xLabel: strings.time,
+    share: true,
     onpick: (point) => {
       const run = runs.find((one) => one.created === point?.[0]);
       if (run) location.hash = addressOf(current, run.id);
@@ -44,14 +45,18 @@ export function evaluatePage({ about, openSource, onProblem }) {
   );
   let current = about.collection;
   let runs = [];
+  let loads = 0;
   let view = null;
 
   async function load() {
+    const own = (loads += 1);
     const found = await api.get("/api/evaluations", { collection: current });
+    if (own !== loads) return false; // somebody went on meanwhile
     runs = found.runs;
     curve.update(seriesOf(runs));
     history.replaceChildren(...(runs.length ? [h("h2", {}, strings.evaluations), tableOf(runs, current)] : []));
     begin.replaceChildren(...startForm(found.sets));
+    return true;
   }
 
   /** The list may be older than the end of the evaluation that is shown. */
@@ -159,8 +164,7 @@ export function evaluatePage({ about, openSource, onProblem }) {
       begin.hidden = !names.length;
       if (!names.length) return;
       try {
-        await load();
-        if (run) {
+        if ((await load()) && run) {
           view = evaluationView(run, { collection: current, openSource, onProblem, onEnd, onGone: () => (location.hash = addressOf(current)) });
           chosen.replaceChildren(view.element);
         }

@@ -9,10 +9,11 @@ const MOST_ROWS = 100;
 /**
  * Make a plot.
  *
- * label: what it shows; x(value) and y(value) write numbers; xLabel names the axis. update(series) draws lines
- * { name, points: [[x, y], …], dots }; onpick(point) is called with the point that is clicked, where there is one.
+ * label: what it shows; x(value) and y(value) write numbers; xLabel names the axis; share: values are from 0 to 1, and
+ * only the ends of the x axis are named. update(series) draws lines { name, points: [[x, y], …], dots }; onpick(point)
+ * is called with the point that is clicked, where there is one.
  */
-export function plot({ label, x, y, xLabel, onpick = null }) {
+export function plot({ label, x, y, xLabel, share = false, onpick = null }) {
   const picture = svg("svg", { class: "plot", role: "img", "aria-label": label, height: String(HEIGHT) });
   const readout = h("p", { class: "readout small muted", "aria-hidden": "true" });
   const legend = h("p", { class: "legend small" });
@@ -27,7 +28,7 @@ export function plot({ label, x, y, xLabel, onpick = null }) {
     const all = series.flatMap((one) => one.points);
     picture.replaceChildren();
     if (!width || !all.length) return;
-    scale = scales(all, width);
+    scale = scales(all, width, share);
     picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     picture.append(axes(scale, width, x, y));
     series.forEach((one, index) => picture.append(line(one, index, scale, width)));
@@ -71,21 +72,22 @@ const summary = (label, series, y) =>
     ". ",
   );
 
-function scales(points, width) {
+function scales(points, width, share) {
   const range = (values) => {
     const low = Math.min(...values);
     const high = Math.max(...values);
     return low === high ? [low - 0.5, high + 0.5] : [low, high];
   };
   const [left, right] = range(points.map(([at]) => at));
-  const [low, high] = range(points.map(([, value]) => value));
-  const room = (high - low) * 0.06;
+  const [low, high] = share ? [0, 1] : range(points.map(([, value]) => value));
+  const room = share ? 0 : (high - low) * 0.06;
   const inner = width - EDGE.left - EDGE.right;
   const tall = HEIGHT - EDGE.top - EDGE.bottom;
   return {
     x: (value) => EDGE.left + ((value - left) / (right - left)) * inner,
     y: (value) => EDGE.top + (1 - (value - low + room) / (high - low + 2 * room)) * tall,
-    xs: ticks(left, right, Math.max(2, Math.floor(inner / 110))),
+    xs: share ? [...new Set(points.map(([at]) => at))].filter((at) => at === left || at === right) : ticks(left, right, Math.max(2, Math.floor(inner / 110))),
+    ends: share,
     ys: ticks(low, high, 5),
   };
 }
@@ -108,9 +110,10 @@ function axes(scale, width, x, y) {
     group.append(svg("line", { x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at }));
     group.append(svg("text", { x: EDGE.left - 8, y: at, "text-anchor": "end", dy: "0.32em" }, y(value)));
   }
-  for (const value of scale.xs) {
-    group.append(svg("text", { x: scale.x(value).toFixed(1), y: bottom + 18, "text-anchor": "middle" }, x(value)));
-  }
+  scale.xs.forEach((value, index) => {
+    const anchor = !scale.ends || scale.xs.length < 2 ? "middle" : index ? "end" : "start";
+    group.append(svg("text", { x: scale.x(value).toFixed(1), y: bottom + 18, "text-anchor": anchor }, x(value)));
+  });
   return group;
 }
 

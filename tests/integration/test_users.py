@@ -454,7 +454,8 @@ def test_https_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", private_key, "-out", certificate]
     subprocess.run(["openssl", "req", "-x509", *kind, *name, *files], check=True, capture_output=True)
-    command = [sys.executable, "-m", "tests.serving", str(tmp_path / "data"), certificate, private_key]
+    command = [sys.executable, "-m", "tests.serving", str(tmp_path / "data"), "--certificate", certificate]
+    command += ["--private-key", private_key]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
