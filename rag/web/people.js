@@ -143,7 +143,7 @@ export function peoplePage({ about, onProblem }) {
     keys.replaceChildren(
       h("h2", { id: "people-keys" }, strings.apiKeys),
       rows.length ? table(head, rows) : h("p", {}, strings.noKeys),
-      made && shownOnce(made),
+      ...(made ? [shownOnce(made)] : []),
       newKey(),
     );
   }

@@ -111,8 +111,10 @@ function axes(scale, width, x, y) {
     group.append(svg("text", { x: EDGE.left - 8, y: at, "text-anchor": "end", dy: "0.32em" }, y(value)));
   }
   scale.xs.forEach((value, index) => {
-    const anchor = !scale.ends || scale.xs.length < 2 ? "middle" : index ? "end" : "start";
-    group.append(svg("text", { x: scale.x(value).toFixed(1), y: bottom + 18, "text-anchor": anchor }, x(value)));
+    const at = scale.x(value);
+    const first = scale.ends && scale.xs.length > 1 && index === 0;
+    const anchor = first ? "start" : at > width - 3 * EDGE.right ? "end" : "middle";
+    group.append(svg("text", { x: at.toFixed(1), y: bottom + 18, "text-anchor": anchor }, x(value)));
   });
   return group;
 }

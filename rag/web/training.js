@@ -9,7 +9,7 @@ import { strings } from "./strings.js";
 /** Make the form for a new training; it is filled when it is shown. */
 export function trainingForm({ onProblem, onMade }) {
   const name = nameBox();
-  const recipe = choiceOf([]);
+  const recipe = choiceOf([], { required: true });
   const about = h("p", { class: "muted small" });
   const train = fileBox({ required: true });
   const evaluation = fileBox();

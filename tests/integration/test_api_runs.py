@@ -68,6 +68,11 @@ def planned(live: Live, **chosen: Any) -> int:
     return run
 
 
+def children(live: Live) -> list[psutil.Process]:
+    own = psutil.Process().children(recursive=True)
+    return [child for child in own if "rag.runs.child" in " ".join(child.cmdline())]
+
+
 def test_training_is_planned_run_and_offered(live: Live, home: Path) -> None:
     run = planned(live)
     facts = live.client.get(f"/api/runs/{run}").json()["result"]["plan"]
@@ -159,26 +164,30 @@ def test_run_that_waits_is_cancelled_at_once_and_its_leftovers_go(live: Live, ho
     assert not (home / ".runs" / "letters").exists()
 
 
-def children(live: Live) -> list[psutil.Process]:
-    own = psutil.Process().children(recursive=True)
-    return [child for child in own if "rag.runs.child" in " ".join(child.cmdline())]
-
-
-def test_program_that_is_killed_is_a_failure_in_words(live: Live) -> None:
-    run = planned(live, steps=5000)
-    live.client.post(f"/api/runs/{run}/start")
-    wait_until(lambda: live.client.get(f"/api/runs/{run}").json()["points"], seconds=60)
-    (child,) = children(live)
-    os.killpg(child.pid, signal.SIGKILL)
-    assert "a signal (9)" in reached(live, run, "failed")["failure"]
-
-
-def test_run_is_interrupted_by_the_end_of_the_server(tmp_path: Path, base: Path, home: Path) -> None:
+def test_killed_program_is_a_failure_and_the_end_of_the_server_an_interruption(
+    tmp_path: Path, base: Path, home: Path
+) -> None:
     with serving(tmp_path / "data", base=str(base)) as live:
         run = planned(live, steps=5000)
         live.client.post(f"/api/runs/{run}/start")
         wait_until(lambda: live.client.get(f"/api/runs/{run}").json()["points"], seconds=60)
+        (child,) = children(live)
+        os.killpg(child.pid, signal.SIGKILL)
+        assert "a signal (9)" in reached(live, run, "failed")["failure"]
+        live.client.post(f"/api/runs/{run}/resume")
+        wait_until(lambda: children(live), seconds=60)
     assert not children(live)
     with serving(tmp_path / "data", base=str(base)) as live:
-        assert state(live, run) == "interrupted"
-        assert live.client.get(f"/api/runs/{run}").json()["result"]["plan"]["steps"] == 5000
+        found = live.client.get(f"/api/runs/{run}").json()
+        assert (found["state"], found["failure"]) == ("interrupted", "")
+        assert found["result"]["plan"]["steps"] == 5000
+
+
+def test_decision_without_a_usable_question_fails_in_words(live: Live) -> None:
+    settings = json.dumps({"name": "badges", "requirements": {"facts": True}})
+    files = {"test": ("t.jsonl", b'{"question": "a"}\nnot json\n')}
+    run = live.client.post("/api/runs/decision", data={"settings": settings}, files=files).json()["id"]
+    failure = reached(live, run, "failed", "done")["failure"]
+    assert "test.jsonl, line 2" in failure
+    assert live.client.get(f"/api/runs/{run}/report").json()["error"]["code"] == "no_report"
+    assert live.client.get("/api/runs", params={"kind": "decision"}).json()["runs"][0]["id"] == run

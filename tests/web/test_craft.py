@@ -201,6 +201,7 @@ def test_no_page_of_long_work_has_a_fault_of_level_a_or_aa(live: Live, check: Ch
     numbers, page = long_work(live), check.page
     page.goto(f"{live.url}/#/adapters/new")
     expect(page.get_by_label("Name of the adapter")).to_be_visible()
+    expect(page.get_by_label("Recipe")).not_to_be_empty(timeout=60_000)
     page.get_by_text("More settings").click()
     check("training-form")
     for name in ("planned", "failed", "training"):
@@ -226,6 +227,7 @@ def test_no_page_of_long_work_has_a_fault_of_level_a_or_aa(live: Live, check: Ch
     page.goto(f"{live.url}/#/people")
     expect(page.get_by_role("region", name="Storage and queue")).to_contain_text("Free on the disk")
     expect(page.get_by_role("region", name="Who used what").locator("tbody tr").first).to_be_visible()
+    expect(page.locator("body")).not_to_contain_text("null")
     check("people")
     assert check.faults == []
 
