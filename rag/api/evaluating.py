@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -57,6 +57,7 @@ class Evaluation:
     ) -> None:
         self._service, self._principal, self._run, self._folder, self._loop = service, principal, run, folder, loop
         self._stopping = threading.Event()
+        self._scope = f"{SCOPE} {principal.name}"  # whose prompts a cache may keep, and whose place in the queue it is
 
     def run(self, stopping: threading.Event) -> Ended:
         """
@@ -116,7 +117,7 @@ class Evaluation:
         for number, one in enumerate(asked.asked):
             self._allowed()
             self._folder.tell(phase="answering", done=number, of=len(asked.asked))
-            answer = self._answer(partial(base.stream, one.text, adapter=adapter, scope=SCOPE))
+            answer = self._answer(partial(base.stream, one.text, adapter=adapter, scope=self._scope))
             outcome = Outcome("both" if answer.adapter else "retrieval", one, answer, score(answer, one))
             all_outcomes.append(outcome)
             _add_answer(cases.setdefault(one.id, _case(one.id, one.text, ())), outcome)
@@ -125,8 +126,9 @@ class Evaluation:
         (of_arm,) = found["arms"].values()
         return {**of_arm, "model": first.model, "adapter": first.adapter, "warnings": found["warnings"]}
 
-    def _answer(self, make: Any) -> Answer:  # noqa: ANN401 - a partial of a method, whose arguments are bound
-        future = asyncio.run_coroutine_threadsafe(_when_nobody_waits(self._service, make), self._loop)
+    def _answer(self, make: Callable[[], AnswerStream]) -> Answer:
+        waiting = _when_nobody_waits(self._service, self._scope, make)
+        future = asyncio.run_coroutine_threadsafe(waiting, self._loop)
         while True:
             try:
                 return future.result(PATIENCE_S)
@@ -136,10 +138,10 @@ class Evaluation:
                     raise Stopped from None
 
 
-async def _when_nobody_waits(service: Service, make: Any) -> Answer:  # noqa: ANN401
+async def _when_nobody_waits(service: Service, scope: str, make: Callable[[], AnswerStream]) -> Answer:
     while service.worker.waiting:
         await asyncio.sleep(PATIENCE_S)
-    job = service.worker.submit(SCOPE, make)
+    job = service.worker.submit(scope, make)
     try:
         async for outcome in outcomes(service, job):
             if isinstance(outcome, Answer):

@@ -35,7 +35,7 @@ def read_machine(service: ServiceDep, _: AdministratorDep) -> dict[str, Any]:
 
 
 def _shown(principal: str) -> str:
-    return principal.removeprefix("user:")
+    return principal.replace("user:", "")
 
 
 def _size(path: Path) -> int:

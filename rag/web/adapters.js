@@ -1,7 +1,7 @@
 // Adapters: what each was trained on, what that changed, and a way to try it.
 import * as api from "./api.js";
 import { h, icon } from "./dom.js";
-import { runList } from "./runs.js";
+import { progressLine, runList } from "./runs.js";
 import { strings } from "./strings.js";
 import { trainingForm, trainingView } from "./training.js";
 
@@ -34,17 +34,25 @@ export function adaptersPage({ about, onChange, onProblem }) {
     );
   }
 
-  async function begun() {
-    form ??= trainingForm({
+  async function begun(own) {
+    if (form === null) {
+      shownHere.replaceChildren(progressLine(strings.loadingShort));
+      const { recipes } = await api.get("/api/recipes");
+      if (own !== shows) return;
+      form = formOf(recipes);
+    }
+    shownHere.replaceChildren(form);
+  }
+
+  const formOf = (recipes) =>
+    trainingForm({
+      recipes,
       onProblem,
       onMade: (run) => {
         form = null;
         location.hash = `${HOME}/run-${run.id}`;
       },
     });
-    shownHere.replaceChildren(form.element);
-    await form.load();
-  }
 
   function run(id) {
     view = trainingView(id, {
@@ -75,7 +83,7 @@ export function adaptersPage({ about, onChange, onProblem }) {
       element.querySelector("h1").focus({ preventScroll: true });
       try {
         if (id) run(id);
-        else if (argument === "new") await begun();
+        else if (argument === "new") await begun(shows);
         else await list(shows);
       } catch (error) {
         onProblem(error);

@@ -80,13 +80,14 @@ function scales(points, width, share) {
   };
   const [left, right] = range(points.map(([at]) => at));
   const [low, high] = share ? [0, 1] : range(points.map(([, value]) => value));
+  const ends = [...new Set([left, right])].filter((end) => points.some(([at]) => at === end));
   const room = share ? 0 : (high - low) * 0.06;
   const inner = width - EDGE.left - EDGE.right;
   const tall = HEIGHT - EDGE.top - EDGE.bottom;
   return {
     x: (value) => EDGE.left + ((value - left) / (right - left)) * inner,
     y: (value) => EDGE.top + (1 - (value - low + room) / (high - low + 2 * room)) * tall,
-    xs: share ? [...new Set(points.map(([at]) => at))].filter((at) => at === left || at === right) : ticks(left, right, Math.max(2, Math.floor(inner / 110))),
+    xs: share ? ends : ticks(left, right, Math.max(2, Math.floor(inner / 110))).filter(Number.isInteger),
     ends: share,
     ys: ticks(low, high, 5),
   };

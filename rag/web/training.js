@@ -6,10 +6,13 @@ import { plot } from "./plot.js";
 import { failureOf, follow, isOpen, progressLine, runActions, stateBadge } from "./runs.js";
 import { strings } from "./strings.js";
 
-/** Make the form for a new training; it is filled when it is shown. */
-export function trainingForm({ onProblem, onMade }) {
+/** Make the form for a new training, from one of the server's recipes. */
+export function trainingForm({ recipes, onProblem, onMade }) {
   const name = nameBox();
-  const recipe = choiceOf([], { required: true });
+  const recipe = choiceOf(
+    recipes.map((one) => [one.name, strings.recipes[one.name] ?? one.name]),
+    { onchange: fit },
+  );
   const about = h("p", { class: "muted small" });
   const train = fileBox({ required: true });
   const evaluation = fileBox();
@@ -18,7 +21,7 @@ export function trainingForm({ onProblem, onMade }) {
   const form = fileBox();
   const ofForm = field(strings.answerForm, form, strings.answerFormMore);
   const skip = h("input", { type: "checkbox" });
-  const licence = h("input", { type: "text", maxlength: "100", pattern: "[A-Za-z0-9.+ ()\\-]*", autocomplete: "off" });
+  const licence = h("input", { type: "text", maxlength: "100", pattern: "[A-Za-z0-9.+ \\(\\)\\-]*", autocomplete: "off" });
   const element = h(
     "section",
     { class: "panel", "aria-labelledby": "new-training" },
@@ -43,7 +46,6 @@ export function trainingForm({ onProblem, onMade }) {
       ),
     ),
   );
-  let recipes = [];
 
   function fit() {
     ofForm.hidden = score.value !== "json_schema";
@@ -69,18 +71,8 @@ export function trainingForm({ onProblem, onMade }) {
     onMade(run);
   }
 
-  recipe.addEventListener("change", fit);
   fit();
-  return {
-    element,
-    async load() {
-      if (recipes.length) return;
-      const found = await api.get("/api/recipes");
-      recipes = found.recipes;
-      recipe.replaceChildren(...recipes.map((one) => h("option", { value: one.name }, strings.recipes[one.name] ?? one.name)));
-      fit();
-    },
-  };
+  return element;
 }
 
 /** Make the view of a training; stop() when it is left. */
