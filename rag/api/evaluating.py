@@ -16,6 +16,7 @@ from typing import Any
 
 from models.base import AccessError
 from rag.access import Principal
+from rag.answer import AnswerStream
 from rag.api.answers import outcomes
 from rag.api.errors import ApiError
 from rag.api.service import Service
