@@ -106,7 +106,7 @@ class Evaluation:
             self._folder.tell(phase="searching", done=number, of=len(asked.judged))
             (result,) = run_questions(base, [question], targets)
             results.append(result)
-            cases[question.id] = _found(question, result, rows)
+            cases[question.id] = _found(question, result, base, rows)
         chunk, retrieval = base.settings.chunk.model_dump(), base.settings.retrieval.model_dump()
         warnings = question_warnings(asked.judged, asked.without, lost)
         settings = {"chunk": chunk, "retrieval": retrieval}
@@ -180,20 +180,31 @@ def _case(name: str, question: str, expected: tuple[Evidence, ...]) -> dict[str,
     }
 
 
-def _found(question: Question, result: Result, rows: Mapping[str, int]) -> dict[str, Any]:
-    """Return what came of a question's search: at which place the first evidence stood, and what stood before."""
+def _found(question: Question, result: Result, base: KnowledgeBase, rows: Mapping[str, int]) -> dict[str, Any]:
+    """Return what came of a question's search: at which place the first evidence stood, and what was found."""
     case = _case(question.id, question.text, question.evidence)
     first = result.scores["mrr@10"]
     case["rank"] = round(1 / first) if first else None
     for name, _ in result.ranking[:FOUND]:
         source, _, place = name.partition("#")[0].rpartition(":")
         start, end = map(int, place.split("-"))
-        case["found"].append({"source": source, "document_id": rows.get(source), "start": start, "end": end})
+        if source in rows:
+            case["found"].append({"source": source, "start": start, "end": end, **_about(base, rows[source], start)})
     if not first:
         case["failed"] = True
         case["causes"].append("not_found")
     case["sources"] = sorted({*case["sources"], *(one["source"] for one in case["found"])})
     return case
+
+
+def _about(base: KnowledgeBase, document_id: int, start: int) -> dict[str, Any]:
+    document = base.document(document_id)
+    return {
+        "document_id": document_id,
+        "title": document.title,
+        "page": document.page_at(start),
+        "heading": " > ".join(document.headings_at(start)),
+    }
 
 
 def _add_answer(case: dict[str, Any], outcome: Outcome) -> None:

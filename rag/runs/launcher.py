@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.base import HomegroundError
+from models.base import HomegroundError, InputError
 from rag.store.runs import Runs
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,15 @@ class Launcher:
                 thread.join()
 
     def put(self, lane: str, running: Running) -> None:
-        """Let a run wait for its turn."""
+        """
+        Let a run wait for its turn.
+
+        Raises:
+            InputError: it waits or runs already.
+        """
         with self._changing:
+            if running.run_id in self._open:
+                raise InputError(f"run {running.run_id} waits or runs already.")
             self._open[running.run_id] = running
         self._runs.wait(running.run_id, "checking" if running.state == "checking" else "queued")
         self._lanes[lane].put(running)

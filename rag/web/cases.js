@@ -1,7 +1,7 @@
 // The questions of an evaluation, failures first: what was expected, what was found, and what was answered.
 import * as api from "./api.js";
 import { h, icon } from "./dom.js";
-import { placeOf } from "./places.js";
+import { placeOf, within } from "./places.js";
 import { strings } from "./strings.js";
 
 const PAGE = 50;
@@ -50,9 +50,7 @@ export function caseList(run, { collection, openSource, onProblem }) {
 }
 
 function caseOf(one, collection, openSource) {
-  const places = one.found
-    .filter((place) => place.document_id !== null)
-    .map((place) => ({ ...place, collection, title: place.source, heading: "", quote: "" }));
+  const places = one.found.map((place) => ({ ...place, collection }));
   return h(
     "li",
     { class: `case ${one.failed ? "failed" : ""}` },
@@ -86,6 +84,6 @@ function link(places, index, openSource) {
   return h(
     "button",
     { type: "button", class: "quiet place", "data-place": placeOf(place), "aria-expanded": "false", onclick: () => openSource(places, index) },
-    strings.placeIn(place.source, place.start),
+    strings.placeIn(place.title, place.page, within(place)),
   );
 }

@@ -382,7 +382,7 @@ export const strings = {
   expectedEvidence: "Expected",
   evidence: ({ source, quote }) => (quote ? `${source}: “${quote}”` : source),
   foundInstead: "Found, best first",
-  placeIn: (source, start) => `${source}, from character ${number.format(start)}`,
+  placeIn: (title, page, heading) => [title, page && `page ${page}`, heading].filter(Boolean).join(" · "),
   expectedAnswer: "Expected answer",
   givenAnswer: "Given answer",
   nothingSaid: "(nothing)",

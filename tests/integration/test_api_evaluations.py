@@ -73,7 +73,7 @@ def test_retrieval_is_scored_and_the_miss_is_shown(live: Live) -> None:
         ("leave", False, 1),
     ]
     place = cases[1]["found"][0]
-    assert place["source"] == "badges.md"
+    assert (place["source"], place["title"], place["heading"]) == ("badges.md", "Badges", "Badges")
     shown = live.client.get(f"/api/documents/handbook/{place['document_id']}", params={"start": place["start"]}).json()
     assert "five pounds" in shown["text"]
     only = live.client.get(f"/api/evaluations/{run['id']}/cases", params={"failed": True}).json()["cases"]

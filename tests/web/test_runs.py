@@ -145,7 +145,7 @@ def test_collection_is_measured_and_its_failures_lead_to_the_source(
     expect(view.locator(".case")).to_have_count(1)
     expect(view.locator(".case")).to_contain_text("evidence not found")
     expect(view.locator(".case")).to_contain_text("van.md: “the director alone may drive the van”")
-    view.get_by_role("button", name="badges.md").first.click()
+    view.get_by_role("button", name="Badges").first.click()
     expect(page.get_by_role("complementary", name="Badges")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_label("Also answer the questions").check()
