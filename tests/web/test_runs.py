@@ -13,6 +13,7 @@ import pytest
 from models.store import models_dir
 from tests.fakes import ScriptedGenerator
 from tests.serving import REPLY, Live, serving
+from tests.training import questions
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
@@ -20,7 +21,6 @@ expect = sync_api.expect
 Page = Any
 Picture = Callable[[Page, str], None]
 
-SAMPLES = Path(__file__).parents[2] / "docs" / "samples" / "house-style"
 PROGRAM_MS = 600_000  # a program of ours loads torch and a model, on a machine that may do much beside
 QUESTIONS = [
     {
@@ -58,10 +58,6 @@ def adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "adapters"
 
 
-def rows_of_house_style(count: int) -> bytes:
-    return b"".join((SAMPLES / "train.jsonl").read_bytes().splitlines(keepends=True)[:count])
-
-
 @pytest.mark.weights
 @pytest.mark.skipif(not (models_dir() / "smollm2-135m-instruct").is_dir(), reason="the default model is not fetched")
 def test_adapter_is_planned_trained_stopped_and_gone_on_with(
@@ -70,8 +66,8 @@ def test_adapter_is_planned_trained_stopped_and_gone_on_with(
     page = open_page()
     page.get_by_role("link", name="Adapters").click()
     page.get_by_role("link", name="Train an adapter").click()
-    page.get_by_label("Name of the adapter").fill("dispatches")
-    upload(page, "Examples (JSON Lines)", "dispatches.jsonl", rows_of_house_style(40))
+    page.get_by_label("Name of the adapter").fill("letters")
+    upload(page, "Examples (JSON Lines)", "letters.jsonl", lines(questions(40)))
     page.get_by_text("More settings").click()
     page.get_by_label("Steps").fill("4")
     picture(page, "training-form")
@@ -96,11 +92,11 @@ def test_adapter_is_planned_trained_stopped_and_gone_on_with(
     expect(run.locator("tbody tr").last).to_contain_text("step 4")
     picture(page, "training-done")
     page.get_by_role("link", name="To the adapters").click()
-    expect(page.get_by_role("heading", name="dispatches")).to_be_visible()
-    assert (adapters / "dispatches" / "manifest.json").is_file()
+    expect(page.get_by_role("heading", name="letters")).to_be_visible()
+    assert (adapters / "letters" / "manifest.json").is_file()
     with page.expect_download() as download:
         page.get_by_role("link", name="Training report").click()
-    assert "dispatches" in Path(download.value.path()).read_text(encoding="utf-8")
+    assert "letters" in Path(download.value.path()).read_text(encoding="utf-8")
 
 
 def test_bad_examples_are_named_in_the_page(adapters: Path, open_page: Callable[..., Page]) -> None:
@@ -167,8 +163,8 @@ def test_votes_become_questions_with_the_keyboard_alone(open_page: Callable[...,
     live.generator.replies = [REPLY, "Nothing."]
     page = open_page()
     page.get_by_role("link", name="Compare").click()
-    page.get_by_label("Your question").fill("What does a lost badge cost?")
     page.get_by_role("button", name="Remove way 3").click()
+    page.get_by_label("Your question").fill("What does a lost badge cost?")
     page.get_by_label("Documents of way 1").select_option("handbook")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Compare").press("Enter")
