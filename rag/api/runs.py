@@ -169,13 +169,13 @@ async def resume_run(run_id: RunRow, service: ServiceDep, principal: PrincipalDe
     return await _launched(service, principal, run)
 
 
-@router.post("/runs/{run_id}/cancel", status_code=202)
+@router.post("/runs/{run_id}/cancel", status_code=204)
 def cancel_run(run_id: RunRow, service: ServiceDep, principal: PrincipalDep) -> Response:
     """End a run; a program gets half a minute to save what it has."""
     run = visible(service, principal, run_id)
     if not service.launcher.cancel(run.id):
         raise _conflict(run, "only one that waits or runs can be cancelled")
-    return Response(status_code=202)
+    return Response(status_code=204)
 
 
 @router.delete("/runs/{run_id}", status_code=204)

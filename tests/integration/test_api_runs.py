@@ -137,7 +137,7 @@ def test_training_is_cancelled_and_gone_on_with(live: Live, home: Path) -> None:
 
     wait_until(saved, seconds=120)
     assert live.client.delete(f"/api/runs/{run}").status_code == 409
-    assert live.client.post(f"/api/runs/{run}/cancel").status_code == 202
+    assert live.client.post(f"/api/runs/{run}/cancel").status_code == 204
     stopped = reached(live, run, "cancelled", "done")
     assert stopped["state"] == "cancelled"
     last = max(point["step"] for point in stopped["points"] if "loss" in point)

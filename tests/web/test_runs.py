@@ -201,6 +201,7 @@ def test_evaluation_that_runs_is_followed_and_stopped(open_page: Callable[..., P
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     view.get_by_role("button", name="Stop").click()
     expect(view.locator("[data-state]")).to_have_text("stopped")
+    expect(page.locator(".toast")).to_have_count(0)
     live.generator.gate.set()
     view.get_by_role("button", name="Go on").click()
     expect(view.locator("[data-state]")).to_have_text("done", timeout=60_000)
