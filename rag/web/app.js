@@ -131,8 +131,10 @@ async function route() {
   if (isNew) main.replaceChildren(page.element);
   for (const link of tabs.children) {
     if (link.dataset.page === last.name) link.href = addressOf(last);
-    if (link.dataset.page === last.name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.page === last.name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} – ${strings.app}`;
   if (document_) {
