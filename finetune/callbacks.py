@@ -20,6 +20,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import ExportableState
 
+from models.progress import ProgressFile
+
 LINES = 20
 """How often a run reports where standard error is no terminal."""
 
@@ -30,10 +32,12 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc] # transformers is not
 
     Args:
         tokens: of each step; padding does not count.
+        file: is told every step's loss, every evaluation's, and every checkpoint.
     """
 
-    def __init__(self, tokens: Sequence[int]) -> None:
+    def __init__(self, tokens: Sequence[int], file: ProgressFile) -> None:
         self._tokens = tokens
+        self._file = file
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
             TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"),
@@ -57,6 +61,8 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc] # transformers is not
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: object
     ) -> None:
         """Count a step."""
+        if "eval_loss" in logs and state.is_world_process_zero:
+            self._file.tell(step=state.global_step, eval_loss=logs["eval_loss"])
         if "loss" not in logs:
             return
         self.seconds = time.perf_counter() - self._started
@@ -66,10 +72,17 @@ class ShowProgress(TrainerCallback):  # type: ignore[misc] # transformers is not
         speed = self.trained / self.seconds
         text = f"loss {logs['loss']:.3f}, {speed:.0f} tokens/s"
         self._bar.update(self._task, completed=state.global_step, state=text)
-        every = max(1, state.max_steps // LINES)
-        if not self._console.is_terminal and (state.global_step % every == 0 or state.global_step == state.max_steps):
-            left = sum(self._tokens[state.global_step :]) / speed
-            self._console.print(f"step {state.global_step} of {state.max_steps}: {text}, {left / 60:.1f} min left")
+        left = sum(self._tokens[state.global_step :]) / speed
+        step, steps = state.global_step, state.max_steps
+        self._file.tell(step=step, steps=steps, loss=logs["loss"], tokens_per_s=round(speed, 1), left_s=round(left, 1))
+        every = max(1, steps // LINES)
+        if not self._console.is_terminal and (step % every == 0 or step == steps):
+            self._console.print(f"step {step} of {steps}: {text}, {left / 60:.1f} min left")
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Tell that a checkpoint is written, from which a run can go on."""
+        if state.is_world_process_zero:
+            self._file.tell(checkpoint=state.global_step)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Leave the bar as it is."""

@@ -31,6 +31,7 @@ from finetune.trainer import LoraTrainer
 from models.adapters import CONFIG, WEIGHTS
 from models.base import ConfigError, ModelError
 from models.network import best_device, best_dtype, load_network
+from models.progress import NOBODY, ProgressFile
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
@@ -160,6 +161,7 @@ def fit(
     tokenizer: ChatTokenizer,
     directory: Path,
     resume: Path | None,
+    progress_file: ProgressFile = NOBODY,
 ) -> Fitted:
     """
     Train.
@@ -172,6 +174,7 @@ def fit(
         tokenizer: the model's.
         directory: of the run; checkpoints and the best adapter go here.
         resume: a checkpoint to go on from.
+        progress_file: is told how far it has come.
 
     Raises:
         ConfigError: the device or the settings do not fit this machine or model.
@@ -184,7 +187,7 @@ def fit(
     _require_equal_work(config, args.world_size)
     network = lora_network(config, model, args.device)
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
-    progress = ShowProgress(step_tokens)
+    progress = ShowProgress(step_tokens, progress_file)
     signals, best = StopOnSignal(), directory / "best"
     longest = max(len(row.ids) for row in (*rows, *held_out))
     trainer = LoraTrainer(

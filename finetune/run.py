@@ -21,15 +21,13 @@ from finetune.config import TrainConfig
 from finetune.fit import Fitted, Interrupted, fit
 from finetune.gate import Exam, Verdict, judge
 from finetune.setup import Setup
-from models.adapter_store import adapters_dir
+from models.adapter_store import UNFINISHED, adapters_dir
 from models.adapters import MANIFEST, Adapter, read, write_manifest
 from models.base import ConfigError
+from models.progress import NOBODY, ProgressFile
 from models.prompt import PROMPT_FORMAT, REFUSAL
 
 logger = logging.getLogger(__name__)
-
-RUNS = ".runs"
-"""Below the adapters' directory, where no adapter can be called that."""
 
 RUN_FILE = "run.json"
 GOLDEN_TEXT = f"<|im_start|>user\nNaïve Größe, 中文 and 🙂: [1] {REFUSAL}\n\tx = 3.14;<|im_end|>\n"
@@ -46,7 +44,7 @@ class Outcome:
     seconds: float
 
 
-def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
+def run(setup: Setup, *, resume: bool, overwrite: bool, progress_file: ProgressFile = NOBODY) -> Outcome | None:
     """
     Train, judge and put the adapter in its place.
 
@@ -54,6 +52,7 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
         setup: what to work on.
         resume: go on from the last checkpoint of an interrupted run.
         overwrite: take the place of an adapter of this name, or drop an interrupted run.
+        progress_file: is told how far it has come.
 
     Returns:
         What came out; None in the processes of a distributed run that only helped to train.
@@ -63,8 +62,9 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
         KeyboardInterrupt: a signal stopped it; a checkpoint is kept.
     """
     started = time.perf_counter()
-    directory = adapters_dir() / RUNS / setup.config.name
+    directory = adapters_dir() / UNFINISHED / setup.config.name
     checkpoint = _begin(setup, directory, resume=resume, overwrite=overwrite)
+    progress_file.tell(phase="training")
     try:
         fitted = fit(
             setup.config,
@@ -74,12 +74,14 @@ def run(setup: Setup, *, resume: bool, overwrite: bool) -> Outcome | None:
             tokenizer=setup.tokenizer,
             directory=directory,
             resume=checkpoint,
+            progress_file=progress_file,
         )
     except Interrupted:
         sys.stderr.write("saved; the same command with --resume goes on\n")
         raise KeyboardInterrupt from None
     if not fitted.is_main:
         return None
+    progress_file.tell(phase="judging")
     gc.collect()  # the network that was trained, before another one is loaded to be judged
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

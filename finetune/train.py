@@ -18,11 +18,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from finetune import offer
 from finetune.config import TrainConfig, read
 from models import command
 from models.base import ConfigError
+from models.progress import ProgressFile
 
 if TYPE_CHECKING:
+    from finetune.plan import Plan
     from finetune.run import Outcome
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -40,11 +43,18 @@ def main(
     ] = False,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="leave out rows that cannot be used")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    progress: Annotated[
+        Path | None, typer.Option(help="append a JSON line here for every step, evaluation and checkpoint")
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of the settings")] = False,
+    recipes: Annotated[bool, typer.Option("--recipes", help="print the recipes for one process as JSON")] = False,
 ) -> None:
     """Train a LoRA adapter, and prove that it helps and does not harm."""
     if schema:
         print_object(TrainConfig.model_json_schema(by_alias=True))
+        return
+    if recipes:
+        print_object({"recipes": offer.recipes()})
         return
     if config is None:
         raise ConfigError("--config is missing; expected a settings file, for example one of finetune/recipes.")
@@ -56,13 +66,9 @@ def main(
 
     setup = set_up(settings, skip_bad_rows=skip_bad_rows)
     if dry_run:
-        planned = plan.make(setup)
-        if as_json:
-            print_object(planned.facts)
-        else:
-            planned.show(Console(markup=False, highlight=False))
+        _show_plan(plan.make(setup), as_json=as_json)
         return
-    outcome = run.run(setup, resume=resume, overwrite=overwrite)
+    outcome = run.run(setup, resume=resume, overwrite=overwrite, progress_file=ProgressFile(progress))
     if outcome is None:
         return
     if as_json:
@@ -70,6 +76,13 @@ def main(
     else:
         _show(outcome, Console(markup=False, highlight=False))
     sys.stdout.flush()
+
+
+def _show_plan(planned: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print_object(planned.facts)
+    else:
+        planned.show(Console(markup=False, highlight=False))
 
 
 def as_object(outcome: Outcome) -> dict[str, Any]:

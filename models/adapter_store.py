@@ -11,6 +11,7 @@ import difflib
 import logging
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,9 @@ USUAL_ADAPTER = "auto"
 
 DIRECTORY_VARIABLE = "HOMEGROUND_ADAPTERS_DIR"
 
+UNFINISHED = ".runs"
+"""Below :func:`adapters_dir`, where no adapter can be called that: a folder for each training that has not ended."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,12 @@ def adapters_dir() -> Path:
     """Return where adapters are kept: ``$HOMEGROUND_ADAPTERS_DIR``, else the platform's user data directory."""
     override = os.environ.get(DIRECTORY_VARIABLE)
     return Path(override).expanduser() if override else platformdirs.user_data_path("homeground") / "adapters"
+
+
+def drop_unfinished(name: str) -> None:
+    """Throw away what an interrupted training of an adapter of this name has left to go on from."""
+    if re.fullmatch(NAME_PATTERN, name):
+        shutil.rmtree(adapters_dir() / UNFINISHED / name, ignore_errors=True)
 
 
 def installed(base: Model | None = None) -> list[Adapter]:

@@ -81,6 +81,11 @@ class Job:
         self._submitted = time.perf_counter()
         self._given_up: Exception | None = None
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was asked for."""
+        return time.perf_counter() - self._submitted
+
     async def next(self) -> Waiting | str | Answer:
         """
         Return what comes next: places in the queue, then pieces of text, at last the Answer.
@@ -163,6 +168,15 @@ class GenerationWorker:
     def waiting(self) -> int:
         """How many requests wait, running ones not counted."""
         return sum(len(queue) for queue in list(self._queues.values()))
+
+    def jobs(self) -> list[tuple[str, bool, float]]:
+        """Return whose requests run and wait, in the order in which they are served, and since how many seconds."""
+        with self._changed:
+            rounds = zip_longest(*self._queues.values())
+            waiting = [job for job in chain.from_iterable(rounds) if job is not None]
+            return [(job.principal, True, job.age_s) for job in self._running] + [
+                (job.principal, False, job.age_s) for job in waiting
+            ]
 
     def submit(self, principal: str, make: Callable[[], AnswerStream]) -> Job:
         """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from models.base import Generator
+from models.base import Embedder, Generator
 from rag.access import Access
 from rag.api.service import Service
 from rag.config import Settings, load
@@ -29,6 +29,7 @@ from tests.fakes import HashEmbedder, ScriptedGenerator
 API_KEY = "hg-test-key-0123456789"
 BADGES = "# Badges\n\nA lost badge is replaced at the front desk for five pounds. Bring an identity card.\n"
 LEAVE = "# Leave\n\nEverybody has 25 days of annual leave.\n\n## Sickness\n\nRing the duty manager before nine.\n"
+HASHES = HashEmbedder()
 REPLY = "You pay five pounds for a lost badge [1]."
 
 
@@ -79,6 +80,8 @@ def serving(
     ready: bool = True,
     watch: Sequence[Mapping[str, object]] = (),
     port: int = 0,
+    base: str = "smollm2-135m-instruct",
+    embedder: Embedder | None = HASHES,
     **server: object,
 ) -> Iterator[Live]:
     """
@@ -90,6 +93,8 @@ def serving(
         ready: wait until it is ready.
         watch: the folders that it watches.
         port: where it listens; 0 takes any free one.
+        base: the model that the settings name; trainings are for it, whatever answers here.
+        embedder: what embeds; None for the default one.
         server: settings of the server.
     """
     generator = generator or ScriptedGenerator([REPLY], adapters=("house-style",))
@@ -99,10 +104,11 @@ def serving(
             data_dir=directory,
             environment={},
             collection="handbook",
+            generator=base,
             server={"port": port, **server},
             watch=list(watch),
         )
-        with filled(settings, generator) as workspace:
+        with filled(settings, generator, embedder) as workspace:
             tokens: list[str] = []
             access = Access(API_KEY, workspace.store.people, on_token=tokens.append)
             access.issue_token()
@@ -131,9 +137,9 @@ def routes(live: Live) -> Iterator[tuple[str, str]]:
             yield method, route.path
 
 
-def filled(settings: Settings, generator: Generator) -> Workspace:
+def filled(settings: Settings, generator: Generator, embedder: Embedder | None = HASHES) -> Workspace:
     """Return an open workspace whose collection ``handbook`` holds two documents."""
-    workspace = Workspace(settings, embedder=HashEmbedder(), generator=generator)
+    workspace = Workspace(settings, embedder=embedder, generator=generator)
     handbook = workspace.collection("handbook", create=True)
     handbook.add_documents(
         [
@@ -168,12 +174,20 @@ class Beat(threading.Event):
 
 
 if __name__ == "__main__":
-    slow = ScriptedGenerator(["one two three four five six seven eight nine ten."], gate=Beat())
-    with socket.create_server(("127.0.0.1", 0)) as own_listener:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--certificate")
+    parser.add_argument("--private-key")
+    parser.add_argument("--repeat", type=int, default=1, help="how often it says its ten words")
+    given = parser.parse_args()
+    words = " ".join(["one two three four five six seven eight nine ten."] * given.repeat)
+    slow = ScriptedGenerator([words], gate=Beat())
+    with socket.create_server(("127.0.0.1", given.port)) as own_listener:
         own_port = own_listener.getsockname()[1]
         own_server: dict[str, object] = {"port": own_port}
-        if len(sys.argv) > 2:
-            own_server |= {"certificate": sys.argv[2], "private_key": sys.argv[3]}
-        own_settings = load(data_dir=Path(sys.argv[1]), environment={}, server=own_server)
+        if given.certificate:
+            own_server |= {"certificate": given.certificate, "private_key": given.private_key}
+        own_settings = load(data_dir=given.directory, environment={}, server=own_server)
         with Workspace(own_settings, embedder=HashEmbedder(), generator=slow) as own_workspace:
             run(own_workspace, own_listener)

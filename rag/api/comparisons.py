@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from models.catalog import Name
+from rag.access import Principal
 from rag.api.answers import Body
 from rag.api.conversations import (
     NewTurn,
@@ -22,7 +23,7 @@ from rag.api.conversations import (
     remove_conversation,
 )
 from rag.api.errors import ApiError
-from rag.api.service import PrincipalDep, ServiceDep
+from rag.api.service import PrincipalDep, Service, ServiceDep
 from rag.api.turns import TurnsDep, turn_object
 from rag.store.records import Conversation, StoredTurn
 
@@ -78,12 +79,29 @@ def list_comparisons(
 @router.get("/export")
 def export(service: ServiceDep, principal: PrincipalDep) -> Response:
     """Return what was voted on as JSON Lines, a question a line, as ``rag.evaluate`` reads them."""
-    store = service.workspace.store.conversations
-    found = store.find(principal.name, "comparison", limit=MAX_EXPORTED)
-    rows = [_row(one, one.vote, store.turns(one.id)) for one in reversed(found) if one.vote]
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows if row)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in voted_rows(service, principal))
     headers = {"Content-Disposition": 'attachment; filename="comparisons.jsonl"'}
     return Response(lines, media_type="application/jsonl", headers=headers)
+
+
+def voted_rows(service: Service, principal: Principal, collection: str | None = None) -> list[dict[str, Any]]:
+    """
+    Return what a principal voted on as questions with accepted answers and the quotes behind them.
+
+    Args:
+        service: the server's state.
+        principal: whose votes.
+        collection: only the evidence in this one, and only questions that were asked of it; None for all.
+    """
+    store = service.workspace.store.conversations
+    found = store.find(principal.name, "comparison", limit=MAX_EXPORTED)
+    rows = []
+    for one in reversed(found):
+        arms = store.turns(one.id)
+        if one.vote and (collection is None or any(arm.collection == collection for arm in arms)):
+            kept = [arm for arm in arms if collection is None or arm.collection in (None, collection)]
+            rows.append(_row(one, one.vote, kept))
+    return [row for row in rows if row]
 
 
 @router.get("/{comparison_id}")

@@ -83,6 +83,7 @@ def make_collection(service: Service, principal: Principal, name: str) -> None:
 def delete_collection(collection: str, service: ServiceDep, principal: PrincipalDep) -> Response:
     """Remove a collection with everything in it."""
     service.workspace.delete_collection(service.allowed(principal, collection, Level.MANAGE).name)
+    service.workspace.store.evaluations.forget_collection(collection)
     service.log.note(principal, "delete collection", collection)
     return Response(status_code=204)
 

@@ -30,7 +30,7 @@ WITHOUT_MODELS = re.compile(
 )
 """What is answered while the models are being loaded."""
 
-UPLOAD_PATH = "/api/documents"
+UPLOAD_PATHS = frozenset({"/api/documents", "/api/runs/training", "/api/runs/decision"})
 CSRF_HEADER = "x-csrf-token"
 MAX_JSON_BYTES = 8 * 2**20
 MULTIPART_OVERHEAD_BYTES = 2**16
@@ -172,7 +172,7 @@ def _body_limit(method: str, path: str, headers: Headers, max_upload: int) -> in
     if method in _SAFE_METHODS or not has_body:
         return 0
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_upload = path == UPLOAD_PATH
+    is_upload = path in UPLOAD_PATHS
     expected = "multipart/form-data" if is_upload else "application/json"
     if kind != expected:
         raise ApiError(415, f"the content type is {kind!r}; expected {expected}.", code="unsupported_media_type")

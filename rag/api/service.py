@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -22,6 +23,7 @@ from rag.api.errors import ApiError, missing
 from rag.api.metrics import Metrics
 from rag.api.revocations import Revocations
 from rag.knowledge_base import KnowledgeBase
+from rag.runs.launcher import Launcher
 from rag.store.records import CollectionInfo
 from rag.types import Answer
 from rag.upkeep import Upkeep
@@ -49,6 +51,7 @@ class Service:
         metrics: the counters.
         log: who did what.
         authority: who may do what.
+        launcher: what runs for people beside answers.
         failure: why the models could not be loaded, once that is known.
     """
 
@@ -62,6 +65,7 @@ class Service:
         self.log = AccessLog(workspace.store, server.access_log_days, keeps_text=server.access_log_text)
         self._rights = Revocations(workspace, access, self.authority, self.worker)
         self._upkeep = Upkeep(workspace)
+        self.launcher = Launcher(workspace.store.runs)
         self.failure: Exception | None = None
         self.started = time.time()
         self._heavy = anyio.CapacityLimiter(HEAVY_AT_ONCE)
@@ -80,6 +84,7 @@ class Service:
         self.worker.start()
         self.log.start()
         self._rights.start()
+        self.launcher.start()
         threading.Thread(target=self._load_models, name="loading", daemon=True).start()
 
     def _load_models(self) -> None:
@@ -97,9 +102,11 @@ class Service:
     async def drain(self) -> None:
         """Stop being ready, and finish the answers that were accepted, within the configured time."""
         self._draining = True
+        ending = asyncio.create_task(asyncio.to_thread(self.launcher.stop))
         await self.worker.drain(self.workspace.settings.server.drain_s)
         await anyio.to_thread.run_sync(self._upkeep.stop)
         await anyio.to_thread.run_sync(self._rights.stop)
+        await ending
         await anyio.to_thread.run_sync(self.log.stop)
 
     async def work(self, function: Callable[[], T]) -> T:

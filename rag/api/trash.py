@@ -89,6 +89,7 @@ def delete_document(
     trash.keep(info.id, document_id, *kept)
     service.workspace.store.accesses.forget(collection, [source])
     service.workspace.store.conversations.forget(collection, [source])
+    service.workspace.store.evaluations.forget(collection, source)
     service.log.note(principal, "delete", collection, [source])
     return Response(status_code=204)
 

@@ -155,3 +155,46 @@ class StoredTurn:
     text: str
     created: float
     result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """
+    A long piece of work that somebody started on the page.
+
+    Attributes:
+        kind: ``training``, ``decision`` or ``evaluation``.
+        owner: whose it is.
+        title: what people call it.
+        collection: what it is about; empty for none.
+        state: ``checking`` and ``planned`` before somebody has agreed to a plan; ``queued``, ``running``; ``done``,
+            ``failed``, ``cancelled``, ``interrupted``.
+        created, started, ended: seconds since 1970.
+        failure: why it failed, in a sentence.
+        settings: what was asked for.
+        result: what came of it; also the plan.
+    """
+
+    id: int
+    kind: str
+    owner: str
+    title: str
+    collection: str
+    state: str
+    created: float
+    started: float | None
+    ended: float | None
+    failure: str
+    settings: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Questions about a collection whose answers are known."""
+
+    id: int
+    collection: str
+    name: str
+    created: float
+    questions: int

@@ -153,6 +153,43 @@ MIGRATIONS: tuple[str, ...] = (
         report TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        title TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        state TEXT NOT NULL,
+        result TEXT NOT NULL DEFAULT 'null',
+        failure TEXT NOT NULL DEFAULT '',
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL
+    ) STRICT;
+    CREATE INDEX runs_by_collection ON runs(collection);
+    CREATE TABLE question_sets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created REAL NOT NULL,
+        UNIQUE (collection, name)
+    ) STRICT;
+    CREATE TABLE questions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        set_id INTEGER NOT NULL REFERENCES question_sets(id) ON DELETE CASCADE,
+        row TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX questions_by_set ON questions(set_id);
+    CREATE TABLE cases (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+        failed INTEGER NOT NULL,
+        row TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX cases_by_run ON cases(run_id, failed);
+    """,
 )
 
 

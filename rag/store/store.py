@@ -12,9 +12,11 @@ from rag.store.accesses import Accesses
 from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.documents import Documents
+from rag.store.evaluations import Evaluations
 from rag.store.grants import Grants
 from rag.store.passages import Passages
 from rag.store.people import People
+from rag.store.runs import Runs
 from rag.store.successors import Successors
 from rag.store.syncs import Syncs
 
@@ -36,6 +38,8 @@ class Store:
         people: users, groups and API keys.
         grants: who may do what.
         accesses: who did what.
+        runs: trainings, decisions and evaluations that people started.
+        evaluations: what is asked in evaluations, and what came of each question.
 
     Raises:
         StoreError: in use, not writable, damaged, full, or of a newer version.
@@ -52,6 +56,8 @@ class Store:
         self.people = People(self._database)
         self.grants = Grants(self._database)
         self.accesses = Accesses(self._database)
+        self.runs = Runs(self._database)
+        self.evaluations = Evaluations(self._database)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file and empty it, so that what was deleted is in neither."""

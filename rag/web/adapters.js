@@ -1,46 +1,103 @@
 // Adapters: what each was trained on, what that changed, and a way to try it.
 import * as api from "./api.js";
 import { h, icon } from "./dom.js";
+import { progressLine, runList } from "./runs.js";
 import { strings } from "./strings.js";
+import { trainingForm, trainingView } from "./training.js";
+
+const HOME = "#/adapters";
+const RUN = /^run-(\d+)$/;
 
 /** Make the page; see ask.js for what it is given. */
-export function adaptersPage({ onProblem }) {
-  const list = h("div", { class: "adapter-list" });
+export function adaptersPage({ about, onChange, onProblem }) {
+  const shownHere = h("div", { class: "adapter-list" });
+  const back = h("a", { href: HOME, class: "button" }, strings.allAdapters);
+  const begin = h("a", { href: `${HOME}/new`, class: "button primary" }, icon("plus"), strings.newTraining);
   const element = h(
     "div",
     { class: "adapters column" },
-    h("h1", { tabindex: "-1" }, strings.adapters),
+    h("div", { class: "row spread" }, h("h1", { tabindex: "-1" }, strings.adapters), h("div", { class: "row" }, back, begin)),
     h("p", { class: "muted" }, strings.adaptersMore),
-    list,
+    shownHere,
   );
+  let form = null;
+  let view = null;
+  let shows = 0;
 
-  async function load() {
-    try {
-      const { adapters } = await api.get("/api/adapters");
-      list.replaceChildren(...(adapters.length ? adapters.map(card) : [none()]));
-    } catch (error) {
-      onProblem(error);
+  async function list(own) {
+    const { adapters } = await api.get("/api/adapters");
+    const runs = about.is_admin ? (await api.get("/api/runs", { kind: "training" })).runs : [];
+    if (own !== shows) return; // somebody went on meanwhile
+    shownHere.replaceChildren(
+      ...(adapters.length ? adapters.map(card) : [none(about.is_admin)]),
+      ...(runs.length ? [h("h2", {}, strings.trainings), runList(runs, (run) => `${HOME}/run-${run.id}`)] : []),
+    );
+  }
+
+  async function begun(own) {
+    if (form === null) {
+      shownHere.replaceChildren(progressLine(strings.loadingShort));
+      const { recipes } = await api.get("/api/recipes");
+      if (own !== shows) return;
+      form = formOf(recipes);
     }
+    shownHere.replaceChildren(form);
+  }
+
+  const formOf = (recipes) =>
+    trainingForm({
+      recipes,
+      onProblem,
+      onMade: (run) => {
+        form = null;
+        location.hash = `${HOME}/run-${run.id}`;
+      },
+    });
+
+  function run(id) {
+    view = trainingView(id, {
+      onProblem,
+      onDone: onChange,
+      onGone: () => {
+        location.hash = HOME;
+      },
+    });
+    shownHere.replaceChildren(view.element);
   }
 
   return {
     element,
     title: strings.adapters,
-    update() {},
-    shown() {
-      load();
+    update(fresh) {
+      about = fresh;
+    },
+    left() {
+      view?.stop();
+    },
+    async shown(argument) {
+      view?.stop();
+      shows += 1;
+      const [, id] = argument.match(RUN) ?? [];
+      back.hidden = argument === "";
+      begin.hidden = !about.is_admin || argument === "new";
       element.querySelector("h1").focus({ preventScroll: true });
+      try {
+        if (id) run(id);
+        else if (argument === "new") await begun(shows);
+        else await list(shows);
+      } catch (error) {
+        onProblem(error);
+      }
     },
   };
 }
 
-function none() {
+function none(canTrain) {
   return h(
     "div",
     { class: "notice" },
     h("p", {}, h("strong", {}, strings.noAdapters)),
-    h("p", {}, strings.noAdaptersMore),
-    h("pre", { tabindex: "0" }, h("code", {}, strings.trainCommand)),
+    h("p", {}, canTrain ? strings.noAdaptersMore : strings.noAdaptersAsk),
   );
 }
 

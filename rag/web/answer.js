@@ -9,6 +9,7 @@ import { answerWeave, supported } from "./weave.js";
 const SLOW_MS = 10_000;
 const LONG = 16_384; // characters; what is longer is drawn ten times a second
 const LONG_PAUSE_MS = 100;
+const SLICE_MS = 12; // so long the page may be busy with a long answer before somebody who types is heard
 
 /**
  * Make the view of an answer.
@@ -36,6 +37,7 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
   function draw() {
     drawing = false;
     if (over) return;
+    prose.classList.toggle("long", text.length >= LONG);
     markdown.blocks(text).forEach((block, index) => {
       const key = block.kind + text.slice(block.start, block.end);
       if (shown[index] === key) return;
@@ -44,6 +46,23 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
       else prose.append(fresh);
       shown[index] = key;
     });
+  }
+
+  /** Put markers and missing sources into the finished answer, a slice at a time. */
+  async function weaveIn(weave) {
+    prose.classList.toggle("long", text.length >= LONG);
+    let began = performance.now();
+    const found = markdown.blocks(text);
+    for (const [index, block] of found.entries()) {
+      const fresh = markdown.element(block, text, weave);
+      const old = prose.children[index];
+      if (!old) prose.append(fresh);
+      else if (!fresh.isEqualNode(old)) old.replaceWith(fresh);
+      if (performance.now() - began < SLICE_MS || text.length < LONG) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      began = performance.now();
+    }
+    while (prose.children.length > found.length) prose.lastChild.remove();
   }
 
   function drawSoon() {
@@ -70,7 +89,7 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
       return;
     }
     const weave = answerWeave(answer, (citation, index) => markerButton(citation, () => open(citations, index)));
-    prose.replaceChildren(...markdown.blocks(text).map((block) => markdown.element(block, text, weave)));
+    weaveIn(weave);
     const counts = supported(answer);
     const all = counts.with === counts.all;
     if (counts.with)

@@ -99,6 +99,13 @@ export async function bytes(path) {
   return (await checked(await send(path, {}))).arrayBuffer();
 }
 
+/** Send files and fields as a form, and return what comes of it. */
+export async function form(path, fields) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== null) body.append(name, value);
+  return (await checked(await send(path, { method: "POST", body }))).json();
+}
+
 /** Send one file; resolves to the report of what became of it. XMLHttpRequest, because fetch tells no progress. */
 export function upload(collection, file, name, onprogress) {
   return new Promise((resolve, reject) => {

@@ -14,6 +14,8 @@ const PAGES = {
   documents: async (given) => (await import("./documents.js")).documentsPage(given),
   compare: async (given) => (await import("./compare.js")).comparePage(given),
   adapters: async (given) => (await import("./adapters.js")).adaptersPage(given),
+  decide: async (given) => (await import("./decide.js")).decidePage(given),
+  evaluate: async (given) => (await import("./evaluate.js")).evaluatePage(given),
   people: async (given) => (await import("./people.js")).peoplePage(given),
 };
 
@@ -22,6 +24,7 @@ const tabs = document.querySelector(".tabs");
 const signOut = document.querySelector(".sign-out");
 const events = eventStream({ onState: (wait) => connection(wait, () => events.retry()), onProblem });
 let pages = null;
+let open = null; // the page that is shown
 let about = null;
 let last = { name: "ask", argument: "" };
 let quotes = { places: [], at: -1 };
@@ -65,6 +68,7 @@ async function start() {
   const refused = new URLSearchParams(location.search).get("sign-in");
   if (refused) history.replaceState(null, "", location.pathname + location.hash);
   pages ??= {};
+  tabs.querySelector("[data-page=decide]").hidden = !about.is_admin;
   tabs.hidden = signOut.hidden = false;
   main.replaceChildren();
   route();
@@ -121,12 +125,16 @@ async function route() {
   const here = location.hash;
   const page = await pageOf(last.name);
   if (location.hash !== here) return; // somebody went on while the page was loaded
+  if (open !== page) open?.left?.();
+  open = page;
   const isNew = !main.contains(page.element);
   if (isNew) main.replaceChildren(page.element);
   for (const link of tabs.children) {
     if (link.dataset.page === last.name) link.href = addressOf(last);
-    if (link.dataset.page === last.name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.page === last.name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} – ${strings.app}`;
   if (document_) {

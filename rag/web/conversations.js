@@ -20,7 +20,7 @@ export function conversationList({ onGone, onProblem }) {
   const element = h(
     "nav",
     { class: "conversations", id: "conversations", "aria-label": strings.conversations },
-    h("a", { class: "new", href: "#/ask" }, icon("plus"), strings.newConversation),
+    h("a", { class: "button new", href: "#/ask" }, icon("plus"), strings.newConversation),
     search,
     list,
     none,

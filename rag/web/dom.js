@@ -17,6 +17,14 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Make an SVG element with attributes. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
 const PATHS = {
   send: "M12 19V5M5.5 11.5 12 5l6.5 6.5",
   stop: "M7 7h10v10H7z",
@@ -38,9 +46,7 @@ const PATHS = {
 
 /** Make an icon; its control has a name in words, so the icon is hidden from assistive technology. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of Object.entries({
+  const attributes = {
     viewBox: "0 0 24 24",
     fill: "none",
     stroke: "currentColor",
@@ -48,12 +54,8 @@ export function icon(name) {
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
     "aria-hidden": "true",
-  })) {
-    svg.setAttribute(key, value);
-  }
-  path.setAttribute("d", PATHS[name]);
-  svg.append(path);
-  return svg;
+  };
+  return svg("svg", attributes, svg("path", { d: PATHS[name] }));
 }
 
 /** Say something to people who do not see the page; short notices only. */

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { announce, copyButton, h } from "./dom.js";
 import { confirmed } from "./dialogs.js";
+import { machineSection } from "./machine.js";
 import { choice } from "./sharing.js";
 import { strings } from "./strings.js";
 
@@ -12,8 +13,10 @@ export function peoplePage({ about, onProblem }) {
   const users = h("section", { "aria-labelledby": "people-users" });
   const keys = h("section", { "aria-labelledby": "people-keys" });
   const log = h("section", { "aria-labelledby": "people-log" });
-  const element = h("div", { class: "people column" }, h("h1", { tabindex: "-1" }, strings.people), users, keys, log);
+  const machine = machineSection({ onProblem });
   const isAdmin = about.is_admin;
+  const title = h("h1", { tabindex: "-1" }, strings.people);
+  const element = h("div", { class: "people column" }, title, users, keys, isAdmin && machine.element, log);
 
   async function attempt(work) {
     try {
@@ -140,7 +143,7 @@ export function peoplePage({ about, onProblem }) {
     keys.replaceChildren(
       h("h2", { id: "people-keys" }, strings.apiKeys),
       rows.length ? table(head, rows) : h("p", {}, strings.noKeys),
-      made && shownOnce(made),
+      ...(made ? [shownOnce(made)] : []),
       newKey(),
     );
   }
@@ -224,7 +227,7 @@ export function peoplePage({ about, onProblem }) {
     shown: () =>
       attempt(async () => {
         await showKeys();
-        if (isAdmin) await Promise.all([showUsers(), showLog()]);
+        if (isAdmin) await Promise.all([showUsers(), machine.load(), showLog()]);
       }),
   };
 }

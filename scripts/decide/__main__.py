@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import typer
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from models import command
 from models.base import ConfigError, InputError
+from models.progress import ProgressFile
 from scripts.decide import config as settings
 from scripts.decide.config import DecideConfig
 from scripts.decide.requirements import Prior, ask, prior
@@ -40,6 +42,7 @@ def main(
     prior_only: Annotated[bool, typer.Option("--prior", help="only say what the requirements speak for")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many test questions, spread evenly")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="where the collection of the settings lies")] = None,
+    progress: Annotated[Path | None, typer.Option(help="append a JSON line here for every step and answer")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of the settings")] = False,
 ) -> None:
@@ -68,17 +71,22 @@ def main(
     )  # torch is imported here, so that --help and mistakes in the settings answer at once
     from scripts.decide.run import decide
 
-    decision = decide(chosen, task, folder, data_dir=data_dir, track=_track)
+    file = ProgressFile(progress and progress.absolute())
+    decision = decide(chosen, task, folder, data_dir=data_dir, track=partial(_track, file), told=file)
     found = report.as_object(decision, report.command_line(config, out, limit))
     report.write(decision, found, folder)
     if as_json:
         _print_object(found)
     else:
         told.print(report.summary(found))
-        for sentence in [*found["cannot_conclude"], *found["recommendation"]["sentences"]]:
-            told.print(sentence, markup=False, soft_wrap=True)
-        told.print(f"report: {folder / report.PAGE}", soft_wrap=True, markup=False)
+        _show_found(found, folder / report.PAGE, told)
     sys.stdout.flush()
+
+
+def _show_found(found: Mapping[str, Any], page: Path, console: Console) -> None:
+    for sentence in [*found["cannot_conclude"], *found["recommendation"]["sentences"]]:
+        console.print(sentence, markup=False, soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)
 
 
 def _folder(out: Path | None, name: str) -> Path:
@@ -98,8 +106,12 @@ def _show_prior(expected: Prior, console: Console) -> None:
     console.print(expected.sentence, soft_wrap=True)
 
 
-def _track(asked: Iterable[Asked], arm: str) -> Iterable[Asked]:
-    return track(asked, arm, console=Console(stderr=True), transient=True)
+def _track(file: ProgressFile, asked: Sequence[Asked], arm: str) -> Iterator[Asked]:
+    shown = track(asked, arm, console=Console(stderr=True), transient=True)
+    for number, one in enumerate(shown):
+        file.tell(phase="asking", arm=arm, done=number, of=len(asked))
+        yield one
+    file.tell(phase="asking", arm=arm, done=len(asked), of=len(asked))
 
 
 def _print_object(value: object) -> None:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 REVISION = 1
 """Of how questions are answered here; raised, it makes every kept output worthless."""
 
-Track = Callable[[Iterable[Asked], str], Iterable[Asked]]
+Track = Callable[[Sequence[Asked], str], Iterable[Asked]]
 """Passes questions on and shows how far an arm has come."""
 
 

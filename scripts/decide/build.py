@@ -10,6 +10,7 @@ from typing import Any
 
 from models import adapter_store
 from models.base import Embedder, InputError
+from models.progress import ProgressFile
 from models.store import Model
 from rag import config as rag_config
 from rag.config import Settings
@@ -86,7 +87,13 @@ def _own(folder: Path | None) -> str:
 
 
 def build(
-    config: DecideConfig, task: Task, model: Model, out: Path, settings: Settings, embedder: Embedder | None
+    config: DecideConfig,
+    task: Task,
+    model: Model,
+    out: Path,
+    settings: Settings,
+    embedder: Embedder | None,
+    told: ProgressFile,
 ) -> Built:
     """
     Index the documents and train the adapters, as far as that was not done before.
@@ -98,6 +105,7 @@ def build(
     if task.learnt:
         rows["plain"] = plain_rows(task.learnt)
     if config.searches:
+        told.tell(phase="indexing")
         with Workspace(settings, embedder=embedder) as workspace:
             base = workspace.collection(settings.collection, create=config.documents is not None)
             indexed = _index(base, config.documents, out) if config.documents else _counted(base)
@@ -112,15 +120,15 @@ def build(
                     keeps_form=any(one.form for one in task.asked),
                     seed=config.training.seed,
                 )
-    return Built(settings, indexed, held, _adapters(config, rows, model, out))
+    return Built(settings, indexed, held, _adapters(config, rows, model, out, told))
 
 
 def _adapters(
-    config: DecideConfig, rows: dict[str, list[dict[str, Any]]], model: Model, out: Path
+    config: DecideConfig, rows: dict[str, list[dict[str, Any]]], model: Model, out: Path, told: ProgressFile
 ) -> dict[str, Trained]:
     named = {"plain": config.adapter, "grounded": config.grounded_adapter}
     there = {kind: existing(adapter_store.locate(name), model) for kind, name in named.items() if name is not None}
-    return there | {kind: train(kind, of_kind, config, model, out) for kind, of_kind in rows.items() if of_kind}
+    return there | {kind: train(kind, of_kind, config, model, out, told) for kind, of_kind in rows.items() if of_kind}
 
 
 def _index(base: KnowledgeBase, folder: Path, out: Path) -> Indexed:

@@ -12,6 +12,7 @@ import numpy as np
 from models.base import Embedder
 from models.engines import load_generator
 from models.network import best_device
+from models.progress import NOBODY, ProgressFile
 from models.store import Model, locate
 from rag.workspace import Workspace
 from scripts.decide import limits
@@ -63,6 +64,7 @@ def decide(
     *,
     data_dir: Path | None,
     track: Track,
+    told: ProgressFile = NOBODY,
     embedder: Embedder | None = None,
 ) -> Decision:
     """
@@ -74,6 +76,7 @@ def decide(
         out: its folder: outputs, adapters and the report are kept there.
         data_dir: where a collection lies that is there already; None for the usual place.
         track: shows how far an arm has come.
+        told: hears which part of the work begins.
         embedder: takes the place of the configured one.
 
     Raises:
@@ -82,7 +85,7 @@ def decide(
     """
     model = locate(config.base, "generator")
     settings = settings_of(config, out, data_dir)
-    built = build(config, task, model, out, settings, embedder)
+    built = build(config, task, model, out, settings, embedder, told)
     answered = _answer(config, task, model, built, out, track, embedder)
     expected = prior(config.requirements)
     tables = {one.arm.name: one.table for one in answered.results}

@@ -19,11 +19,11 @@ from typing import Any
 import yaml
 
 from finetune import checkpoints
-from finetune.run import RUNS
-from models.adapter_store import DIRECTORY_VARIABLE
+from models.adapter_store import DIRECTORY_VARIABLE, UNFINISHED
 from models.adapters import Adapter, read
 from models.base import InputError, ModelError
 from models.command import EXIT_INTERRUPTED
+from models.progress import ProgressFile
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
 from rag.evaluate.rows import write_rows
@@ -78,7 +78,14 @@ def existing(adapter: Adapter, model: Model) -> Trained:
     return Trained(adapter, forgetting, None, None, None, now=False)
 
 
-def train(kind: str, rows: Sequence[dict[str, Any]], config: DecideConfig, model: Model, out: Path) -> Trained:
+def train(
+    kind: str,
+    rows: Sequence[dict[str, Any]],
+    config: DecideConfig,
+    model: Model,
+    out: Path,
+    progress_file: ProgressFile,
+) -> Trained:
     """
     Train an adapter, or find that it was trained before.
 
@@ -88,6 +95,7 @@ def train(kind: str, rows: Sequence[dict[str, Any]], config: DecideConfig, model
         config: how it is trained.
         model: the base model.
         out: the decision's folder.
+        progress_file: hears how far it has come.
 
     Raises:
         InputError: the training ended with an error; it is handed on.
@@ -106,7 +114,8 @@ def train(kind: str, rows: Sequence[dict[str, Any]], config: DecideConfig, model
     built = home / name / BUILT
     now = not built.is_file()
     if now:
-        cost, report = _run(file, home, name)
+        progress_file.tell(phase="training", adapter=kind)
+        cost, report = _run(file, home, name, progress_file)
         figures = {"seconds": cost.seconds, "energy_j": cost.energy_j, "forgetting_nats": report["forgetting_nats"]}
         built.write_text(json.dumps(figures), encoding="utf-8")
     known = json.loads(built.read_text(encoding="utf-8"))
@@ -120,10 +129,11 @@ def _settings(config: DecideConfig, model: Model) -> dict[str, Any]:
     return {**settings, "device": config.device, "gate": gate}
 
 
-def _run(file: Path, home: Path, name: str) -> tuple[Cost, dict[str, Any]]:
+def _run(file: Path, home: Path, name: str, progress_file: ProgressFile) -> tuple[Cost, dict[str, Any]]:
     """Run the training command to its end."""
-    going_on = checkpoints.last(home / RUNS / name / "checkpoints") is not None
+    going_on = checkpoints.last(home / UNFINISHED / name / "checkpoints") is not None
     command = [sys.executable, "-m", "finetune.train", "--config", str(file), "--json"]
+    command += ["--progress", str(progress_file.path)] if progress_file.path else []
     command.append("--resume" if going_on else "--overwrite")
     environment = {**os.environ, DIRECTORY_VARIABLE: str(home)}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -80,6 +80,10 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "GET /api/comparisons/{comparison_id}": {},
     "POST /api/comparisons/{comparison_id}/vote": {"json": {"verdict": "equal"}},
     "DELETE /api/comparisons/{comparison_id}": {},
+    "GET /api/evaluations": {"params": {"collection": "hers"}},
+    "POST /api/question-sets": {
+        "json": {"collection": "hers", "name": "mine", "text": '{"question": "Where?", "answer": "There."}'}
+    },
     "DELETE /api/documents/{collection}/{document_id}": {},
     "POST /api/documents/{collection}/{document_id}/restore": {},
     "DELETE /api/collections/{collection}": {},
@@ -115,12 +119,27 @@ ADMINISTRATORS: dict[str, dict[str, Any]] = {
     "DELETE /api/groups/{name}": {"path": "/api/groups/team"},
     "GET /api/accesses": {},
     "GET /api/all-collections": {},
+    "GET /api/machine": {},
+    "GET /api/recipes": {},
+    "POST /api/prior": {"json": {"facts": True}},
+    "GET /api/runs": {},
 }
 OTHERS = {
     "PUT /api/me/password",
     "DELETE /api/keys/{key_id}",
     "GET /api/documents/{collection}/{document_id}/file",
     "GET /api/adapters/{name}/report",
+    "POST /api/runs/training",
+    "POST /api/runs/decision",
+    "GET /api/runs/{run_id}",
+    "POST /api/runs/{run_id}/start",
+    "POST /api/runs/{run_id}/cancel",
+    "POST /api/runs/{run_id}/resume",
+    "DELETE /api/runs/{run_id}",
+    "GET /api/runs/{run_id}/report",
+    "DELETE /api/question-sets/{set_id}",
+    "POST /api/evaluations",
+    "GET /api/evaluations/{run_id}/cases",
 }
 """Routes that have tests of their own, here or elsewhere; adapters are everybody's."""
 
@@ -196,6 +215,25 @@ def test_administrators_routes_are_theirs(live: Live, ann: httpx.Client) -> None
         for route, request in ADMINISTRATORS.items():
             assert send(ann, route, **request).status_code == 403, route
             assert send(root, route, **request).status_code in (200, 201, 204), route
+
+
+def test_only_administrators_start_programs(live: Live, ann: httpx.Client) -> None:
+    files = {"train": ("t.jsonl", b"{}"), "test": ("t.jsonl", b"{}")}
+    for kind in ("training", "decision"):
+        answer = ann.post(f"/api/runs/{kind}", data={"settings": "{}"}, files=files)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (403, "access_error")
+        with live.stranger() as nobody:
+            assert nobody.post(f"/api/runs/{kind}", data={"settings": "{}"}, files=files).status_code == 401
+    run = live.service.workspace.store.runs.add("training", "root", "letters", "", {}, "planned").id
+    for method, rest in (("GET", ""), ("POST", "/start"), ("POST", "/cancel"), ("DELETE", ""), ("GET", "/report")):
+        assert ann.request(method, f"/api/runs/{run}{rest}").status_code == 404
+    hers = {"name": "d", "collection": "hers", "requirements": {}}
+    refused = live.client.post(
+        "/api/runs/decision", data={"settings": json.dumps(hers | {"collection": "nowhere"})}, files=files
+    )
+    assert refused.status_code == 404
+    with user(live, "root", is_admin=True) as root:  # an administrator, who may not read what is hers
+        assert root.post("/api/runs/decision", data={"settings": json.dumps(hers)}, files=files).status_code == 404
 
 
 def test_administrator_reads_nothing_that_was_not_given_to_her(live: Live, ann: httpx.Client) -> None:
@@ -416,7 +454,8 @@ def test_https_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", private_key, "-out", certificate]
     subprocess.run(["openssl", "req", "-x509", *kind, *name, *files], check=True, capture_output=True)
-    command = [sys.executable, "-m", "tests.serving", str(tmp_path / "data"), certificate, private_key]
+    command = [sys.executable, "-m", "tests.serving", str(tmp_path / "data"), "--certificate", certificate]
+    command += ["--private-key", private_key]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
