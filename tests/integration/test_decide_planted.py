@@ -1,7 +1,12 @@
-"""Three tasks with a known outcome, decided with the default models: retrieval, fine-tuning, and no difference."""
+"""
+Three tasks with a known outcome, decided with the default models: retrieval, fine-tuning, and no difference.
+
+Three adapters are trained and some five hundred questions answered, which takes a while: ``HOMEGROUND_TEST_PLANTED=1``.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,10 @@ from scripts.decide.config import read
 from scripts.decide.run import Decision, decide
 from scripts.decide.task import read_task
 from tests.training import write_rows
+
+pytestmark = pytest.mark.skipif(
+    "HOMEGROUND_TEST_PLANTED" not in os.environ, reason="takes half an hour; set HOMEGROUND_TEST_PLANTED"
+)
 
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Japan": "Tokyo", "Russia": "Moscow",
