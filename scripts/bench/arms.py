@@ -100,8 +100,9 @@ def _llama_arm(server: LlamaServer, counting: LocalGenerator) -> Arm:
     def run(messages: list[Message], new_tokens: int) -> Run:
         ids = counting._tokenizer.prompt_ids(messages)
         prompt = tokenizer.decode(ids)
-        if server.count(prompt) not in (len(ids), len(ids) + 1):  # it may put a token for the beginning before them
-            raise InputError(f"llama.cpp reads {server.count(prompt)} tokens where the model's own tokenizer has {len(ids)}.")
+        read = server.count(prompt)
+        if read not in (len(ids), len(ids) + 1):  # it may put a token for the beginning before them
+            raise InputError(f"llama.cpp reads {read} tokens where the model's own tokenizer has {len(ids)}.")
         told = server.answer(prompt, ends, new_tokens)
         return Run(told["first_token_s"], told["total_s"], told["text"])
 

@@ -47,7 +47,7 @@ def main(
     found: dict[str, list[dict[str, float]]] = {}
     located = locate(model, "generator")
     adapters = adapter_store.installed(located)
-    generators = {name: endless(load_generator(located, name, "cpu", lambda: adapters)) for name in ENGINES}
+    generators = {str(name): endless(load_generator(located, name, "cpu", lambda: adapters)) for name in ENGINES}
     counting = generators["transformers"]
     with ExitStack() as running:
         peers = {} if peers_python is None else peers_arms(located, counting, peers_python, gguf, running)

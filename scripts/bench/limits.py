@@ -31,7 +31,8 @@ def _int8_product() -> Callable[[], object]:
     """Return a product whose inputs are rounded to 8 bits, by torch's int8 kernels for this processor."""
     import torch
 
-    layer, rows = torch.ao.nn.quantized.dynamic.Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
+    layer = torch.ao.nn.quantized.dynamic.Linear(WIDTH, WIDTH)  # type: ignore[no-untyped-call]
+    rows = torch.randn(ROWS, WIDTH)
     return lambda: layer(rows)
 
 

@@ -79,11 +79,12 @@ def answers(work: Work) -> tuple[Ask, Counter]:
         documents, transformations=[splitter], embed_model=HuggingFaceEmbedding(model_name=work.embedder)
     )
     counter = Counter(work.new_tokens)
+    wording = TEMPLATE.replace("{context}", "{context_str}").replace("{question}", "{query_str}")
     engine = store.as_query_engine(
         llm=_model(work, counter),
         similarity_top_k=work.passages,
         streaming=True,
-        text_qa_template=PromptTemplate(TEMPLATE.replace("{context}", "{context_str}").replace("{question}", "{query_str}")),
+        text_qa_template=PromptTemplate(wording),
     )
 
     def ask(question: str, show: Show) -> list[Passage]:

@@ -73,7 +73,7 @@ class Counter:
         original = GenerationMixin.generate
 
         def generate(model: Any, *inputs: Any, **options: Any) -> Any:  # noqa: ANN401 - theirs
-            given = inputs[0] if inputs else options.get("input_ids", options.get("inputs"))
+            given: Any = inputs[0] if inputs else options.get("input_ids", options.get("inputs"))
             lengths = {"max_new_tokens": self._wanted, "min_new_tokens": self._wanted, "max_length": None}
             made = original(model, *inputs, **{**options, **lengths, "do_sample": False})
             sequences = getattr(made, "sequences", made)
