@@ -68,7 +68,7 @@ def main(
     chosen = {name: arm for name, arm in ARMS.items() if arms is None or name in arms or name == REFERENCE}
     rows = sample_questions()[:questions]
     model = locate(generator, "generator")
-    work = {
+    work: dict[str, Any] = {
         "texts": _documents(),
         "embedder": str(locate(embedder, "embedder").directory),
         "generator": str(model.directory),
@@ -79,12 +79,13 @@ def main(
         "threads": os.cpu_count() or 1,
     }
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as running:
-        talks = {
-            name: running.enter_context(_started(system, peers_python, Path(scratch) / f"{number}.json", work, engine))
-            for number, (name, (system, engine)) in enumerate(chosen.items())
-        }
-        for name, talk in talks.items():
-            told = talk.ask(WARMING_UP)
+        talks: dict[str, Talk] = {}
+        for name, (system, engine) in chosen.items():
+            path = Path(scratch) / f"{system}-{engine}.json"
+            Work(**work, engine=engine).write(path)
+            words = processes.command(system, peers_python, "answers", str(path))
+            talks[name] = running.enter_context(Talk(name, words))
+            told = talks[name].ask(WARMING_UP)
             sys.stderr.write(f"{name}: {told['prompt_tokens']} prompt tokens, {told['total_s']:.1f} s\n")
         replies = _asked(talks, rows)
         memory = {name: talk.peak_mib for name, talk in talks.items()}
@@ -109,11 +110,6 @@ def _documents() -> list[tuple[str, str, str]]:
             document = outcome.result.document
             found.append((document.source, document.title, document.text))
     return found
-
-
-def _started(system: System, python: Path, path: Path, work: dict[str, Any], engine: str) -> Talk:
-    Work(**work, engine=engine).write(path)
-    return Talk(f"{system}, {engine}", processes.command(system, python, "answers", str(path)))
 
 
 def _asked(talks: dict[str, Talk], rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -51,6 +51,8 @@ def main(
     counting = generators["transformers"]
     with ExitStack() as running:
         peers = {} if peers_python is None else peers_arms(located, counting, peers_python, gguf, running)
+        for run in {**our_arms(generators, None, "first"), **peers}.values():
+            run(long_prompt(counting, 100, rounds), 2)  # what is compiled or allocated at the first prompt
         for number in range(rounds):
             prompt = long_prompt(counting, prompt_tokens, number)
             for arm, run in {**our_arms(generators, adapter, f"{number}"), **peers}.items():

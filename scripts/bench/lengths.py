@@ -44,6 +44,8 @@ def main(
     found: dict[str, dict[int, list[float]]] = {}
     with ExitStack() as running:
         peers = peers_arms(located, counting, peers_python, gguf, running)
+        for arm in {**our_arms(generators, None, "first"), **peers}.values():
+            arm(long_prompt(counting, 100, 0), NEW_TOKENS)  # what is compiled or allocated at the first prompt
         for number in range(rounds):
             for wanted in lengths or (256, 512, 1024, 2048, 4096, 8192):
                 prompt = long_prompt(counting, min(wanted, located.context_length - ROOM), wanted + number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import time
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from models.base import InputError
-from scripts.bench.peers.processes import QUIET, ROOT
+from scripts.bench.peers.processes import ROOT, their_environment
 
 LOADING_S = 120
 
@@ -40,7 +39,7 @@ class LlamaServer:
         self._process = subprocess.Popen(
             [str(python), "-m", "llama_cpp.server", "--host", "127.0.0.1", *words],
             cwd=ROOT,
-            env={**os.environ, **QUIET},
+            env=their_environment(str(python)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -108,11 +108,9 @@ class Talk:
     """
 
     def __init__(self, name: str, words: Sequence[str]) -> None:
-        environment = {**os.environ, **QUIET}
-        environment.pop("OMP_WAIT_POLICY", None)  # waiting processes must not spin; ours sets what it needs itself
         self._name = name
         self._process = subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            words, cwd=ROOT, env=their_environment(words[0]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._peak = [0.0]
         threading.Thread(target=_watch, args=(self._process.pid, self._peak), daemon=True).start()
@@ -153,6 +151,14 @@ class Talk:
         """End the process."""
         self._process.terminate()
         self._process.communicate()
+
+
+def their_environment(interpreter: str) -> dict[str, str]:
+    """Return the variables for a process: our commands set how their threads wait, the others' do not."""
+    variables = {**os.environ, **QUIET}
+    if interpreter != sys.executable:
+        variables.pop("OMP_WAIT_POLICY", None)
+    return variables
 
 
 def command(system: System, python: Path, *words: str) -> list[str]:
