@@ -37,14 +37,18 @@ WARMING_UP = "What is the company called?"
 ARMS = {
     "Homeground, OpenVINO": (OURS, "openvino"),
     "Homeground, transformers": (OURS, "transformers"),
-    **{
-        f"{system.label}, {engine}": (system, engine)
-        for system in System
-        if system != OURS
-        for engine in ("llama.cpp", "transformers")
-    },
+    "LangChain, llama.cpp": (System.LANGCHAIN, "llama.cpp"),
+    "LangChain, transformers": (System.LANGCHAIN, "transformers"),
+    "LlamaIndex, llama.cpp": (System.LLAMAINDEX, "llama.cpp"),
+    "LlamaIndex, transformers": (System.LLAMAINDEX, "transformers"),
+    "Haystack, llama.cpp": (System.HAYSTACK, "llama.cpp"),
+    "Haystack, transformers": (System.HAYSTACK, "transformers"),
+    "txtai, llama.cpp": (System.TXTAI, "llama.cpp"),
 }
-"""System and engine by the name of the arm; the first is what the others are compared with."""
+"""
+System and engine by the name of the arm; the first is what the others are compared with. txtai with transformers is
+left out: it gives up when the first token takes longer than five seconds.
+"""
 
 REFERENCE = next(iter(ARMS))
 

@@ -117,10 +117,10 @@ class Served:
 def served(generator: str) -> Iterator[Served]:
     """Serve the handbook with a model until the block ends; answers have as many tokens as are asked for."""
     key = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as scratch, socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = load(data_dir=Path(scratch), generator=generator, environment={})
+    with tempfile.TemporaryDirectory() as scratch, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        address = f"http://127.0.0.1:{port}"
+        settings = load(data_dir=Path(scratch), generator=generator, server={"port": port}, environment={})
         with Workspace(settings) as workspace:
             workspace.collection(COLLECTION, create=True).add(HANDBOOK)
             loaded = endless(workspace.models.generator)

@@ -29,13 +29,6 @@ class System(StrEnum):
     HAYSTACK = "haystack"
     TXTAI = "txtai"
 
-    @property
-    def label(self) -> str:
-        """How it writes its own name."""
-        return {"langchain": "LangChain", "llamaindex": "LlamaIndex", "haystack": "Haystack"}.get(
-            self.value, self.value
-        )
-
 
 OURS = System.HOMEGROUND
 ROOT = Path(__file__).resolve().parents[3]

@@ -50,7 +50,7 @@ def lancedb(vectors: np.ndarray, *, indexed: bool) -> Search:
         table.create_index(metric="cosine")
 
     def search(query: np.ndarray) -> list[int]:
-        found = table.search(query).distance_type("cosine").select(["row"]).limit(K).to_arrow()
+        found = table.search(query).distance_type("cosine").select(["row", "_distance"]).limit(K).to_arrow()
         return [int(row) for row in found["row"].to_pylist()]
 
     return search
