@@ -23,6 +23,7 @@ import typer
 
 from models import command
 from models.base import InputError
+from models.prompt import GROUNDED_SYSTEM
 from models.store import locate
 from rag.load import Parser, SourceFile
 from scripts.bench.peers import gguf as gguf_files
@@ -77,6 +78,7 @@ def main(
         "embedder": str(locate(embedder, "embedder").directory),
         "generator": str(model.directory),
         "gguf": str(gguf or gguf_files.gguf(model.name)),
+        "instructions": GROUNDED_SYSTEM,
         "chunk_tokens": chunk_tokens,
         "passages": 3,
         "new_tokens": new_tokens,

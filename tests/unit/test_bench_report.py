@@ -51,9 +51,14 @@ def test_passage_holds_a_quote_that_is_cut_in_two(passage: str, found: bool) -> 
 
 
 def test_work_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    work = Work([("a", "Über", "alles")], "embedder", "generator", "file", "llama.cpp", 240, 3, 48, 2)
+    work = Work([("a", "Über", "alles")], "embedder", "generator", "file", "llama.cpp", "Answer.", 240, 3, 48, 2)
     work.write(tmp_path / "work.json")
     assert Work.read(tmp_path / "work.json") == work
+
+
+def test_template_has_the_names_that_a_peer_fills_in() -> None:
+    work = Work([], "embedder", "generator", "file", "llama.cpp", "Answer.", 240, 3, 48, 2)
+    assert work.template("{context_str}", "{query_str}") == "Answer.\n\n{context_str}\n\nQuestion: {query_str}"
 
 
 def test_spread_is_told_where_there_are_several_figures() -> None:

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 from scripts.bench.peers import lines
 
-INSTRUCTION = "Answer the question in one or two short sentences, from these passages only."
-TEMPLATE = INSTRUCTION + "\n\n{context}\n\nQuestion: {question}"
-"""What the peers ask their model; Homeground has a wording of its own, which is longer."""
+QUESTION = "{context}\n\nQuestion: {question}"
+"""What follows the instructions."""
 
 CONTEXT_TOKENS = 2048
 """What the peers' models are loaded for; prompt and answer fit into it with room to spare."""
@@ -35,6 +34,7 @@ class Work:
         generator: the model's directory, float32.
         gguf: the file that it was made of, for llama.cpp.
         engine: ``llama.cpp``, ``transformers`` or, for Homeground, ``openvino``.
+        instructions: what a model is told to do with the passages, which is what Homeground tells it.
         chunk_tokens: size of a chunk, in the embedder's tokens.
         passages: how many the model gets to read.
         new_tokens: how long every answer is.
@@ -46,6 +46,7 @@ class Work:
     generator: str
     gguf: str
     engine: str
+    instructions: str
     chunk_tokens: int
     passages: int
     new_tokens: int
@@ -60,6 +61,10 @@ class Work:
         """Read what :meth:`write` wrote."""
         data = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**data, "texts": [tuple(row) for row in data["texts"]]})
+
+    def template(self, context: str, question: str) -> str:
+        """Return the prompt as a template of a peer, with its own words for the two places."""
+        return f"{self.instructions}\n\n{QUESTION}".replace("{context}", context).replace("{question}", question)
 
 
 class Passage(NamedTuple):

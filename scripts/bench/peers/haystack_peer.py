@@ -23,7 +23,7 @@ from haystack_integrations.components.generators.llama_cpp import LlamaCppChatGe
 from haystack_integrations.components.generators.transformers import TransformersChatGenerator
 
 from scripts.bench.peers import contract
-from scripts.bench.peers.answering import CONTEXT_TOKENS, TEMPLATE, Ask, Passage, Show, Work
+from scripts.bench.peers.answering import CONTEXT_TOKENS, Ask, Passage, Show, Work
 from scripts.bench.peers.contract import CHUNKS_PER_QUESTION, Indexed, Ingested, Text
 from scripts.bench.peers.tokens import Counter
 
@@ -104,7 +104,7 @@ def answers(work: Work) -> tuple[Ask, Counter]:
     questions = SentenceTransformersTextEmbedder(model=work.embedder, progress_bar=False)
     questions.warm_up()
     retriever = InMemoryEmbeddingRetriever(store, top_k=work.passages)
-    wording = TEMPLATE.replace("{context}", "{{ context }}").replace("{question}", "{{ question }}")
+    wording = work.template("{{ context }}", "{{ question }}")
     builder = ChatPromptBuilder([ChatMessage.from_user(wording)], required_variables="*")
     counter = Counter(work.new_tokens)
     generator = _generator(work, counter)

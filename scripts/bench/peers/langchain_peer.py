@@ -28,7 +28,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 from transformers import AutoTokenizer, pipeline
 
 from scripts.bench.peers import contract
-from scripts.bench.peers.answering import CONTEXT_TOKENS, TEMPLATE, Ask, Passage, Show, Work
+from scripts.bench.peers.answering import CONTEXT_TOKENS, Ask, Passage, Show, Work
 from scripts.bench.peers.contract import CHUNKS_PER_QUESTION, Indexed, Ingested, Text
 from scripts.bench.peers.tokens import Counter
 
@@ -94,7 +94,7 @@ def answers(work: Work) -> tuple[Ask, Counter]:
     store = FAISS.from_documents(chunks, HuggingFaceEmbeddings(model_name=work.embedder))
     retriever = store.as_retriever(search_kwargs={"k": work.passages})
     counter = Counter(work.new_tokens)
-    chain = ChatPromptTemplate.from_template(TEMPLATE) | _chat(work, counter)
+    chain = ChatPromptTemplate.from_template(work.template("{context}", "{question}")) | _chat(work, counter)
 
     def ask(question: str, show: Show) -> list[Passage]:
         found = retriever.invoke(question)

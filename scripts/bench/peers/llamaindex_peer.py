@@ -17,7 +17,7 @@ from llama_index.retrievers.bm25 import BM25Retriever
 from transformers import AutoTokenizer
 
 from scripts.bench.peers import contract
-from scripts.bench.peers.answering import CONTEXT_TOKENS, TEMPLATE, Ask, Passage, Show, Work
+from scripts.bench.peers.answering import CONTEXT_TOKENS, Ask, Passage, Show, Work
 from scripts.bench.peers.contract import CHUNKS_PER_QUESTION, Indexed, Ingested, Text
 from scripts.bench.peers.tokens import Counter
 
@@ -79,12 +79,11 @@ def answers(work: Work) -> tuple[Ask, Counter]:
         documents, transformations=[splitter], embed_model=HuggingFaceEmbedding(model_name=work.embedder)
     )
     counter = Counter(work.new_tokens)
-    wording = TEMPLATE.replace("{context}", "{context_str}").replace("{question}", "{query_str}")
     engine = store.as_query_engine(
         llm=_model(work, counter),
         similarity_top_k=work.passages,
         streaming=True,
-        text_qa_template=PromptTemplate(wording),
+        text_qa_template=PromptTemplate(work.template("{context_str}", "{query_str}")),
     )
 
     def ask(question: str, show: Show) -> list[Passage]:

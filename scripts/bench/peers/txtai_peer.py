@@ -17,7 +17,7 @@ from txtai import Embeddings
 from txtai.pipeline import LLM, Segmentation, Textractor
 
 from scripts.bench.peers import contract
-from scripts.bench.peers.answering import CONTEXT_TOKENS, TEMPLATE, Ask, Passage, Show, Work
+from scripts.bench.peers.answering import CONTEXT_TOKENS, Ask, Passage, Show, Work
 from scripts.bench.peers.contract import CHUNKS_PER_QUESTION, Indexed, Ingested, Text
 from scripts.bench.peers.tokens import Counter
 
@@ -63,7 +63,7 @@ def answers(work: Work) -> tuple[Ask, Counter]:
 
     def ask(question: str, show: Show) -> list[Passage]:
         found = [chunks[row] for row, _ in embeddings.search(question, work.passages)]
-        prompt = TEMPLATE.format(context="\n\n".join(chunk.text for chunk in found), question=question)
+        prompt = work.template("\n\n".join(chunk.text for chunk in found), question)
         turns = [{"role": "user", "content": prompt}]
         for piece in model(turns, maxlength=work.new_tokens, stream=True, **own):
             show(piece)
