@@ -82,7 +82,7 @@ def main(
         "chunk_tokens": chunk_tokens,
         "passages": 3,
         "new_tokens": new_tokens,
-        "threads": os.cpu_count() or 1,
+        "threads": len(os.sched_getaffinity(0)),
     }
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as running:
         talks: dict[str, Talk] = {}
@@ -161,7 +161,14 @@ def _answered(reply: dict[str, Any], row: dict[str, Any]) -> Answered:
     found = any(
         source == where and holds(text, quote) for source, text in reply["passages"] for where, quote in evidence
     )
-    return Answered(reply["prompt_tokens"], reply["new_tokens"], found, reply["first_token_s"], reply["total_s"])
+    return Answered(
+        reply["prompt_tokens"],
+        reply["new_tokens"],
+        found,
+        reply["first_token_s"],
+        reply["total_s"],
+        reply["processor_s"],
+    )
 
 
 def _summary(found: list[Answered], ours: list[Answered]) -> dict[str, Any]:
@@ -170,7 +177,7 @@ def _summary(found: list[Answered], ours: list[Answered]) -> dict[str, Any]:
         "prompt_tokens": statistics.median(one.prompt_tokens for one in found),
         "with_evidence": sum(one.has_evidence for one in found),
     }
-    for key in ("first_token_s", "total_s"):
+    for key in ("first_token_s", "total_s", "processor_s"):
         times = [getattr(one, key) for one in found]
         quarters = statistics.quantiles(times, n=4)
         ratios = [mine / getattr(reference, key) for mine, reference in zip(times, ours, strict=True)]

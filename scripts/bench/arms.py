@@ -19,10 +19,12 @@ from scripts.bench.peers.processes import Talk
 
 
 class Run(NamedTuple):
-    """One answer: seconds to its first token and to its last, and its text."""
+    """One answer: seconds to its first token and to its last, those that cores worked for it, and its text."""
 
     first_token_s: float
     total_s: float
+    first_processor_s: float
+    processor_s: float
     text: str
 
 
@@ -41,6 +43,8 @@ def timed(arm: Arm, prompt: list[Message], tokens: int, new_tokens: int) -> dict
         "prompt_tokens_per_s": tokens / run.first_token_s,
         "decoded_per_s": (new_tokens - 1) / (run.total_s - run.first_token_s),
         "total_s": run.total_s,
+        "first_processor_s": run.first_processor_s,
+        "processor_s": run.processor_s,
         "follow_up_first_token_s": again.first_token_s,
     }
 
@@ -58,13 +62,15 @@ def our_arms(generators: Mapping[str, LocalGenerator], adapter: str | None, scop
 
 def _our_arm(generator: LocalGenerator, adapter: str | None, scope: str) -> Arm:
     def run(messages: list[Message], new_tokens: int) -> Run:
-        started, first, words = time.perf_counter(), 0.0, ""
+        started, worked, first, words = time.perf_counter(), time.process_time(), 0.0, ""
+        first_worked = 0.0
         params = SamplingParams(max_tokens=new_tokens)
         with closing(generator.stream(messages, params, adapter, scope)) as tokens:
             for token in tokens:
                 first = first or time.perf_counter() - started
+                first_worked = first_worked or time.process_time() - worked
                 words += token.text
-        return Run(first, time.perf_counter() - started, words)
+        return Run(first, time.perf_counter() - started, first_worked, time.process_time() - worked, words)
 
     return run
 
@@ -85,7 +91,7 @@ def peers_arms(
     Raises:
         InputError: llama.cpp or CTranslate2 cannot run this model.
     """
-    threads = os.cpu_count() or 1
+    threads = len(os.sched_getaffinity(0))
     server = LlamaServer(python, gguf or gguf_files.gguf(model.name), model.context_length, threads)
     running.enter_context(server)
     words = [str(python), "-m", "scripts.bench.peers.ctranslate2_peer", str(model.directory), str(threads)]
@@ -104,7 +110,7 @@ def _llama_arm(server: LlamaServer, counting: LocalGenerator) -> Arm:
         if read not in (len(ids), len(ids) + 1):  # it may put a token for the beginning before them
             raise InputError(f"llama.cpp reads {read} tokens where the model's own tokenizer has {len(ids)}.")
         told = server.answer(prompt, ends, new_tokens)
-        return Run(told["first_token_s"], told["total_s"], told["text"])
+        return Run(**{key: told[key] for key in Run._fields})
 
     return run
 
@@ -114,6 +120,6 @@ def _ctranslate2_arm(process: Talk, counting: LocalGenerator) -> Arm:
         told = process.ask({"ids": counting._tokenizer.prompt_ids(messages), "new_tokens": new_tokens})
         if told["new_tokens"] != new_tokens:
             raise InputError(f"CTranslate2 made {told['new_tokens']} tokens, {new_tokens} were asked for.")
-        return Run(told["first_token_s"], told["total_s"], told["text"])
+        return Run(**{key: told[key] for key in Run._fields})
 
     return run

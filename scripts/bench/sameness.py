@@ -28,6 +28,7 @@ class Answered:
         has_evidence: whether the passages that it read hold what answers the question.
         first_token_s: from the question to the first piece of text.
         total_s: from the question to the last.
+        processor_s: seconds that cores worked meanwhile; other work on the machine changes it little.
     """
 
     prompt_tokens: int
@@ -35,6 +36,7 @@ class Answered:
     has_evidence: bool
     first_token_s: float
     total_s: float
+    processor_s: float
 
 
 def holds(passage: str, quote: str) -> bool:

@@ -28,12 +28,15 @@ def _short(value: float) -> str:
 
 def answers(report: Report) -> str:
     """Return the systems: what each read and found, its times with quartiles, and times ours."""
-    head = ("", "prompt tokens", "evidence found", "first token, s", "× ours", "last token, s", "× ours", "MiB")
+    head = (
+        *("", "prompt tokens", "evidence found", "first token, s", "× ours", "last token, s", "× ours"),
+        *("processor, s", "× ours", "MiB"),
+    )
     rows = []
     for name, told in report["systems"].items():
         times = [
             cell
-            for key in ("first_token_s", "total_s")
+            for key in ("first_token_s", "total_s", "processor_s")
             for cell in (_quartiles(told[key]), f"{told[key]['ratio']:.2f}")
         ]
         found = f"{told['with_evidence']} of {report['questions']}"
@@ -51,8 +54,14 @@ def _quartiles(told: Report) -> str:
 
 def engines(report: Report) -> str:
     """Return the engines with the spread over the rounds, and what bounds them."""
-    keys = ("first_token_s", "prompt_tokens_per_s", "decoded_per_s", "total_s", "follow_up_first_token_s")
-    head = ("", "first token, s", "prompt tokens/s", "decoded/s", "whole answer, s", "first token of a follow-up, s")
+    keys = (
+        *("first_token_s", "prompt_tokens_per_s", "decoded_per_s", "total_s", "follow_up_first_token_s"),
+        *("first_processor_s", "processor_s"),
+    )
+    head = (
+        *("", "first token, s", "prompt tokens/s", "decoded/s", "whole answer, s", "first token of a follow-up, s"),
+        *("processor to the first token, s", "to the last, s"),
+    )
     runs = {name: told for name, told in report["rounds"].items() if name != "limits"}
     rows = [(name, *(spread([run[key] for run in told]) for key in keys)) for name, told in runs.items()]
     bounds = report["rounds"]["limits"]

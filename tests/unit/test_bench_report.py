@@ -15,7 +15,7 @@ from scripts.bench.sameness import Answered, differences, holds
 
 
 def answered(prompt_tokens: int = 800, new_tokens: int = 48, *, has_evidence: bool = True) -> Answered:
-    return Answered(prompt_tokens, new_tokens, has_evidence, first_token_s=1.0, total_s=2.0)
+    return Answered(prompt_tokens, new_tokens, has_evidence, first_token_s=1.0, total_s=2.0, processor_s=3.0)
 
 
 def test_equal_work_differs_in_nothing() -> None:
@@ -69,9 +69,10 @@ def test_spread_is_told_where_there_are_several_figures() -> None:
 def test_answers_table_names_what_was_not_the_same_work() -> None:
     times = {"median": 2.0, "quartiles": [1.5, 3.0], "ratio": 1.25}
     told = {"prompt_tokens": 800.0, "with_evidence": 9, "peak_mib": 512.4, "first_token_s": times, "total_s": times}
+    told["processor_s"] = times
     systems = {"ours": {**told, "differences": []}, "theirs": {**told, "differences": ["its prompts are shorter"]}}
     lines = tables.answers({"questions": 10, "systems": systems}).splitlines()
-    assert lines[2] == "| ours | 800 | 9 of 10 | 2.00 (1.50 to 3.00) | 1.25 | 2.00 (1.50 to 3.00) | 1.25 | 512 |"
+    assert lines[2] == f"| ours | 800 | 9 of 10 |{' 2.00 (1.50 to 3.00) | 1.25 |' * 3} 512 |"
     assert lines[-1] == "Not the same work: theirs: its prompts are shorter."
 
 

@@ -104,10 +104,11 @@ def serve(ask: Ask, counts: Counts) -> None:
                 first.append(time.perf_counter() - started)
             pieces.append(piece)
 
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         passages = ask(question, show)
         total = time.perf_counter() - started
         counts.wait()
+        processor = time.process_time() - worked
         return {
             "text": "".join(pieces),
             "passages": [list(passage) for passage in passages],
@@ -115,6 +116,7 @@ def serve(ask: Ask, counts: Counts) -> None:
             "new_tokens": counts.new,
             "first_token_s": first[0],
             "total_s": total,
+            "processor_s": processor,
         }
 
     lines.serve(answer)

@@ -28,14 +28,22 @@ def main(directory: str, threads: int) -> None:
         def answer(request: dict[str, Any]) -> dict[str, Any]:
             tokens = [tokenizer.id_to_token(one) for one in request["ids"]]
             wanted = request["new_tokens"]
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             ids: list[int] = []
-            first = 0.0
+            first = first_worked = 0.0
             for step in generator.generate_tokens(tokens, max_length=wanted, min_length=wanted, sampling_topk=1):
                 first = first or time.perf_counter() - started
+                first_worked = first_worked or time.process_time() - worked
                 ids.append(step.token_id)
             total = time.perf_counter() - started
-            return {"text": tokenizer.decode(ids), "new_tokens": len(ids), "first_token_s": first, "total_s": total}
+            return {
+                "text": tokenizer.decode(ids),
+                "new_tokens": len(ids),
+                "first_token_s": first,
+                "total_s": total,
+                "first_processor_s": first_worked,
+                "processor_s": time.process_time() - worked,
+            }
 
         lines.serve(answer)
 

@@ -11,6 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from models.base import InputError
 from scripts.bench.peers.processes import ROOT, their_environment
 
@@ -72,7 +74,8 @@ class LlamaServer:
             new_tokens: how many it makes.
 
         Returns:
-            ``text``, ``first_token_s``, ``total_s``.
+            ``text``; ``first_token_s`` and ``total_s``, and as ``first_processor_s`` and ``processor_s`` what cores
+            worked in the server.
         """
         body = {
             "prompt": prompt,
@@ -82,18 +85,30 @@ class LlamaServer:
             "stream": True,
             "logit_bias": {str(end): -100 for end in ends},
         }
-        started, first, pieces, reason = time.perf_counter(), 0.0, [], None
+        pieces, reason = [], None
+        started, worked, first, first_worked = time.perf_counter(), self._worked(), 0.0, 0.0
         with self._open("/v1/completions", body) as reply:
             for line in reply:
                 if line.startswith(b"data: {"):
                     choice = json.loads(line[6:])["choices"][0]
                     first = first or time.perf_counter() - started
+                    first_worked = first_worked or self._worked() - worked
                     pieces.append(choice["text"])
                     reason = choice["finish_reason"] or reason
         total = time.perf_counter() - started
         if reason != "length":
             raise InputError(f"llama.cpp ended an answer by itself ({reason}); its time cannot be compared.")
-        return {"text": "".join(pieces), "first_token_s": first, "total_s": total}
+        return {
+            "text": "".join(pieces),
+            "first_token_s": first,
+            "total_s": total,
+            "first_processor_s": first_worked,
+            "processor_s": self._worked() - worked,
+        }
+
+    def _worked(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         with self._open(route, body) as reply:
