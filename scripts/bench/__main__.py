@@ -84,8 +84,11 @@ def main(
 
 def programs(section: Section, given: Choices) -> dict[str, list[str]]:
     """Return the programs of a section, by the name of what they measure; makes the environment that they need."""
+    rounds = ("--rounds", str(given.rounds))
+    if section is Section.STARTUP:
+        return {"startup": ["scripts.bench.startup", *rounds]}
     python = str(environment.python("trl" if section is Section.TRAINING else "peers"))
-    rounds, peers = ("--rounds", str(given.rounds)), ("--peers-python", python)
+    peers = ("--peers-python", python)
     named = ("--model", given.generator, *given.model)
     match section:
         case Section.ANSWERS:
@@ -109,8 +112,6 @@ def programs(section: Section, given: Choices) -> dict[str, list[str]]:
             return {"retrieval": ["scripts.bench.peers", "retrieval", *sets, *peers]}
         case Section.TRAINING:
             return {"training": ["scripts.bench.training.speed", *rounds, "--trl-python", python]}
-        case Section.STARTUP:
-            return {"startup": ["scripts.bench.startup", *rounds]}
 
 
 def _run(words: list[str]) -> dict[str, Any]:
