@@ -3,8 +3,9 @@ What every system answers on its command line, in whatever environment it has; n
 
     python -m scripts.bench.peers.langchain_peer retrieval CORPUS.json
     python -m scripts.bench.peers.langchain_peer ingest FOLDER --model DIRECTORY --chunk-tokens 200
+    python -m scripts.bench.peers.langchain_peer answers WORK.json
 
-The last line of standard output is one JSON object.
+The last line of standard output is one JSON object; of ``answers`` it is one for every question on standard input.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
+
+from scripts.bench.peers import answering
+from scripts.bench.peers.answering import Ask, Counts, Work
 
 CHUNKS_PER_QUESTION = 100
 """How many chunks each search brings in, so that ten different documents are among them."""
@@ -93,20 +97,30 @@ def unread(folder: Path, read: Iterable[str | Path]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in files if path.resolve() not in known]
 
 
-def main(index: Callable[[list[Text], str], Indexed], ingest: Callable[[Path, str, int], Ingested]) -> None:
+def main(
+    index: Callable[[list[Text], str], Indexed],
+    ingest: Callable[[Path, str, int], Ingested],
+    answers: Callable[[Work], tuple[Ask, Counts]],
+) -> None:
     """
     Answer the command line.
 
     Args:
         index: from documents and the embedder's directory to a searchable collection.
         ingest: from a folder, the embedder's directory and the tokens of a chunk to what the folder became.
+        answers: from documents and models to what answers questions, and counts its tokens.
     """
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("retrieval", "ingest"))
-    parser.add_argument("path", type=Path, help="a corpus as JSON, or a folder")
-    parser.add_argument("--model", required=True, help="the embedder: a sentence-transformers directory")
+    parser.add_argument("task", choices=("retrieval", "ingest", "answers"))
+    parser.add_argument("path", type=Path, help="a corpus or the work as JSON, or a folder")
+    parser.add_argument("--model", help="the embedder: a sentence-transformers directory")
     parser.add_argument("--chunk-tokens", type=int, default=200)
     given = parser.parse_args()
+    if given.task == "answers":
+        with contextlib.redirect_stdout(sys.stderr):
+            ask, counts = answers(Work.read(given.path))
+        answering.serve(ask, counts)
+        return
     with contextlib.redirect_stdout(sys.stderr):  # what the frameworks print
         if given.task == "retrieval":
             result = _rank(Corpus.read(given.path), given.model, index)

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -64,14 +65,12 @@ def run(system: System, python: Path, task: str, path: Path, *options: str) -> O
     Raises:
         InputError: it failed; what it wrote to standard error stands above.
     """
-    interpreter = sys.executable if system == OURS else str(python)
-    module = f"scripts.bench.peers.{OURS if system == OURS else f'{system}_peer'}"
     environment = {**os.environ, **QUIET}
     if system != OURS and task == "ingest":
         environment.pop("OMP_WAIT_POLICY", None)  # our commands set it, theirs do not; beside other work it decides
     started = time.perf_counter()
     with subprocess.Popen(
-        [interpreter, "-m", module, task, str(path), *options],
+        command(system, python, task, str(path), *options),
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -86,6 +85,76 @@ def run(system: System, python: Path, task: str, path: Path, *options: str) -> O
     if process.returncode != 0:
         raise InputError(f"{system} ended with {process.returncode} at {task} {path}; see above.")
     return Outcome(json.loads(output.splitlines()[-1]), seconds, peak[0])
+
+
+class Talk:
+    """
+    A process that answers lines until it is closed (:mod:`scripts.bench.peers.lines`).
+
+    Args:
+        name: what it is called in errors.
+        words: its command line.
+
+    Attributes:
+        peak_mib: most resident memory so far, as :class:`Outcome` counts it.
+    """
+
+    def __init__(self, name: str, words: Sequence[str]) -> None:
+        self._name = name
+        self._process = subprocess.Popen(
+            words, cwd=ROOT, env=their_environment(words[0]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._peak = [0.0]
+        threading.Thread(target=_watch, args=(self._process.pid, self._peak), daemon=True).start()
+
+    @property
+    def peak_mib(self) -> float:
+        """Most resident memory so far."""
+        return self._peak[0]
+
+    def ask(self, request: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
+        """
+        Send a line and wait for the answer.
+
+        Raises:
+            InputError: the process has ended; what it wrote to standard error stands above.
+        """
+        sending, reading = self._process.stdin, self._process.stdout
+        if sending is None or reading is None:
+            raise ValueError("the process has no pipes")
+        try:
+            sending.write(json.dumps(request) + "\n")
+            sending.flush()
+            line = reading.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise InputError(f"{self._name} ended with {self._process.wait()}; see above.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.communicate()
+
+
+def their_environment(interpreter: str) -> dict[str, str]:
+    """Return the variables for a process: our commands set how their threads wait, the others' do not."""
+    variables = {**os.environ, **QUIET}
+    if interpreter != sys.executable:
+        variables.pop("OMP_WAIT_POLICY", None)
+    return variables
+
+
+def command(system: System, python: Path, *words: str) -> list[str]:
+    """Return the command line of a system in its environment."""
+    interpreter = sys.executable if system == OURS else str(python)
+    return [interpreter, "-m", f"scripts.bench.peers.{OURS if system == OURS else f'{system}_peer'}", *words]
 
 
 def _watch(pid: int, peak: list[float]) -> None:

@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from liteparse import LiteParse
 from tokenizers import Tokenizer
 from txtai import Embeddings
-from txtai.pipeline import Segmentation, Textractor
+from txtai.pipeline import LLM, Segmentation, Textractor
 
 from scripts.bench.peers import contract
+from scripts.bench.peers.answering import CONTEXT_TOKENS, Ask, Passage, Show, Work
 from scripts.bench.peers.contract import CHUNKS_PER_QUESTION, Indexed, Ingested, Text
+from scripts.bench.peers.tokens import Counter
 
 EXTRACTED = {".pdf", ".docx", ".html"}
 
@@ -43,11 +46,41 @@ def ingest(folder: Path, model: str, chunk_tokens: int) -> Ingested:
     return Ingested([text for _, text in chunks], contract.unread(folder, (path for path, _ in chunks)), seconds)
 
 
-def _chunks(folder: Path, model: str, chunk_tokens: int) -> Iterator[tuple[Path, str]]:
+def answers(work: Work) -> tuple[Ask, Counter]:
+    """Answer as its introduction to retrieval does it: a search, a prompt, an ``LLM`` that streams."""
+    segment = Segmentation(**_cutting(work.embedder, work.chunk_tokens))
+    chunks = [Passage(row[0], piece) for row in work.texts for piece in segment(Text(*row).content)]
+    embeddings = Embeddings(path=work.embedder)
+    embeddings.index(chunk.text for chunk in chunks)
+    counter = Counter(work.new_tokens)
+    if work.engine == "transformers":
+        counter.watch_transformers()
+        model = LLM(work.generator)
+    else:
+        counter.watch_llama_cpp()
+        model = LLM(work.gguf, n_ctx=CONTEXT_TOKENS, n_threads=work.threads)
+    own = {} if work.engine == "transformers" else {"temperature": 0}
+
+    def ask(question: str, show: Show) -> list[Passage]:
+        found = [chunks[row] for row, _ in embeddings.search(question, work.passages)]
+        prompt = work.template("\n\n".join(chunk.text for chunk in found), question)
+        turns = [{"role": "user", "content": prompt}]
+        for piece in model(turns, maxlength=work.new_tokens, stream=True, **own):
+            show(piece)
+        return found
+
+    return ask, counter
+
+
+def _cutting(model: str, chunk_tokens: int) -> dict[str, Any]:
     tokenizer = Tokenizer.from_file(str(Path(model) / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    cutting = {"chunker": "recursive", "tokenizer": tokenizer, "chunk_size": chunk_tokens}
+    return {"chunker": "recursive", "tokenizer": tokenizer, "chunk_size": chunk_tokens}
+
+
+def _chunks(folder: Path, model: str, chunk_tokens: int) -> Iterator[tuple[Path, str]]:
+    cutting = _cutting(model, chunk_tokens)
     extract, segment = Textractor(**cutting), Segmentation(**cutting)
     extract.html.backend.liteparse = LiteParse(output_format="markdown", ocr_enabled=False, quiet=True)
     for path in sorted(folder.rglob("*")):
@@ -61,4 +94,4 @@ def _chunks(folder: Path, model: str, chunk_tokens: int) -> Iterator[tuple[Path,
 
 
 if __name__ == "__main__":
-    contract.main(index, ingest)
+    contract.main(index, ingest, answers)

@@ -1,0 +1,62 @@
+"""The environments of what we are compared with: made once, outside the checkout, with the pinned versions."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from models.base import InputError
+
+logger = logging.getLogger(__name__)
+
+VARIABLES = {"peers": "HOMEGROUND_BENCH_PEERS", "trl": "HOMEGROUND_BENCH_TRL"}
+"""Each names the interpreter of an environment that is there already."""
+
+HERE = Path(__file__).parent
+NATIVE = {"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
+"""llama.cpp comes as source and is compiled for this processor, which takes some ten minutes."""
+
+
+def cache_dir() -> Path:
+    """Return where environments and files of the benchmarks are kept, below the platform's cache directory."""
+    return platformdirs.user_cache_path("homeground") / "bench"
+
+
+def python(name: str) -> Path:
+    """
+    Return the interpreter of an environment; it is made first if there is none for these requirements.
+
+    Args:
+        name: ``peers`` or ``trl``.
+
+    Raises:
+        InputError: the environment that the variable names is not there, or the packages cannot be installed.
+    """
+    given = os.environ.get(VARIABLES[name])
+    if given:
+        if not Path(given).is_file():
+            raise InputError(f"{VARIABLES[name]} is {given}, which is not there; expected a Python interpreter.")
+        return Path(given)
+    requirements = HERE / ("requirements.txt" if name == "peers" else "requirements-trl.txt")
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    directory = cache_dir() / f"{name}-{digest}"
+    interpreter = directory / "bin" / "python"
+    if not (directory / "complete").is_file():
+        shutil.rmtree(directory, ignore_errors=True)
+        logger.info("%s: installing %s", directory, requirements)
+        _run([sys.executable, "-m", "venv", str(directory)])
+        _run([str(interpreter), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)])
+        (directory / "complete").touch()
+    return interpreter
+
+
+def _run(words: list[str]) -> None:
+    if subprocess.run(words, env={**os.environ, **NATIVE}, check=False).returncode:
+        raise InputError(f"`{' '.join(words)}` failed; see above.")
