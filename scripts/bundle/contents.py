@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models import adapter_store, adapters, export, store
+from models.adapters import Adapter
 from models.base import ConfigError, ModelError
 from models.manifest import MANIFEST as MODEL_MANIFEST
 from models.manifest import file_sha256, read_manifest
@@ -157,9 +158,9 @@ def models(names: Iterable[str], licences: Mapping[str, str]) -> tuple[Contents,
     return found, parts
 
 
-def trained(names: Iterable[str], licences: Mapping[str, str]) -> tuple[Contents, list[Part]]:
+def trained(names: Sequence[str], licences: Mapping[str, str]) -> tuple[Contents, list[Part]]:
     """
-    Return the files of adapters.
+    Return the files of adapters, and besides them what the list says of those that come within the project's wheel.
 
     Raises:
         ModelError: one is not on this machine, or is damaged.
@@ -174,12 +175,18 @@ def trained(names: Iterable[str], licences: Mapping[str, str]) -> tuple[Contents
         there = [*adapter.files, adapters.MANIFEST]
         there += [adapters.REPORT] if (adapter.directory / adapters.REPORT).is_file() else []
         found |= {f"adapters/{name}/{file}": adapter.directory / file for file in there}
-        hashes = {f"adapters/{name}/{file}": digest for file, digest in adapter.files.items()}
-        about = {"base": adapter.base, "base-weights": adapter.base_weights_hash}
-        version = hashes[f"adapters/{name}/{adapters.WEIGHTS}"]
-        licence = licences.get(name, adapter.licence)
-        parts.append(Part("machine-learning-model", name, version, licence, about, hashes))
+        parts.append(_adapter(adapter, f"adapters/{name}", licences))
+    for directory in sorted(adapter_store.SHIPPED.iterdir()):
+        if directory.name not in names:
+            parts.append(_adapter(adapters.read(directory), f"models/shipped/{directory.name}", licences))
     return found, parts
+
+
+def _adapter(adapter: Adapter, place: str, licences: Mapping[str, str]) -> Part:
+    hashes = {f"{place}/{file}": digest for file, digest in adapter.files.items()}
+    about = {"base": adapter.base, "base-weights": adapter.base_weights_hash}
+    licence = licences.get(adapter.name, adapter.licence)
+    return Part("machine-learning-model", adapter.name, adapter.files[adapters.WEIGHTS], licence, about, hashes)
 
 
 def documents(names: Sequence[str], data_dir: Path, work: Path, moment: float) -> Contents:
