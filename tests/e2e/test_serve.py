@@ -106,7 +106,8 @@ def test_used_link_is_followed_by_a_fresh_one(server: Server) -> None:
 def test_openai_client_chats(server: Server) -> None:
     with server.openai() as client:
         names = [model.id for model in client.models.list()]
-        assert names == [GENERATOR, f"{GENERATOR}@handbook", EMBEDDER]
+        shipped = f"{GENERATOR}:grounded"
+        assert names == [GENERATOR, f"{GENERATOR}@handbook", shipped, f"{shipped}@handbook", EMBEDDER]
         plain = client.chat.completions.create(model=GENERATOR, messages=LONG, max_tokens=12)
         assert plain.choices[0].message.content
         assert plain.choices[0].finish_reason == "length"
