@@ -43,11 +43,11 @@ def page_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    def index(request: Request) -> Response:
+    async def index(request: Request) -> Response:
         return _respond(request, files[_INDEX])
 
     @router.get(STATIC_PREFIX + "{name:path}")
-    def static(request: Request, name: str) -> Response:
+    async def static(request: Request, name: str) -> Response:
         if name not in files:
             raise missing("there is no such file.")
         return _respond(request, files[name])
