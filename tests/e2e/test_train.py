@@ -112,4 +112,4 @@ def test_adapters_are_listed_shown_and_removed(tmp_path: Path, base: Path) -> No
     assert '"steps": 8' in run(home, [*adapters, "show", "letters"]).stdout
     assert run(home, [*adapters, "show", "leters"]).stderr.startswith("error: There is no adapter named 'leters'")
     assert run(home, [*adapters, "remove", "letters"]).returncode == 0
-    assert "none; train one" in run(home, [*adapters, "list"]).stdout
+    assert "letters" not in run(home, [*adapters, "list"]).stdout

@@ -90,14 +90,14 @@ def test_adapter_that_fails_is_kept_but_not_offered_until_it_is_accepted(tmp_pat
     outcome = trained(tmp_path, base, steps=2)
     assert not outcome.verdict.passed
     model = model_of(base)
-    assert [adapter.name for adapter in installed()] == ["letters"]
+    assert [adapter.name for adapter in installed()] == ["grounded", "letters"]  # one is shipped
     assert offered(model) == []
     generator = load_generator(model, "transformers", "cpu", lambda: offered(model))
     with pytest.raises(ModelError, match=r"did not pass the checks after its training: read .*report\.html"):
         generator.stream([Message("user", "x")], GREEDY, "letters")
     command = CliRunner()
     listed = json.loads(command.invoke(adapters_command.app, ["list", "--json"]).stdout)
-    assert [(one["name"], one["offered"]) for one in listed["adapters"]] == [("letters", False)]
+    assert ("letters", False) in [(one["name"], one["offered"]) for one in listed["adapters"]]
     assert command.invoke(adapters_command.app, ["accept", "letters"]).exit_code == 0
     assert generator.adapters == ("letters",)
     assert list(generator.stream([Message("user", "x")], GREEDY, "letters"))
