@@ -21,21 +21,31 @@ if TYPE_CHECKING:
     from rag.evaluate.answers import Arm, Outcome
     from rag.evaluate.asked import Asked
 
+Dataset = Annotated[Path | None, typer.Option(help="a folder in the layout of BEIR, with answers")]
+Questions = Annotated[Path | None, typer.Option(help="questions with their answers (JSON Lines)")]
+CollectionName = Annotated[str | None, typer.Option(help="where to look, or where to index the dataset")]
+PerQuery = Annotated[Path | None, typer.Option(help="write each answer with its measures here")]
+Limit = Annotated[int | None, typer.Option(min=1, help="only so many questions, spread evenly")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+DataDir = Annotated[Path | None, typer.Option(help="where the data lies; a dataset is indexed only once")]
+Engine = Annotated[str | None, typer.Option(help="what runs the model")]
+SettingsFile = Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")]
+
 
 def answers(
-    dataset: Annotated[Path | None, typer.Option(help="a folder in the layout of BEIR, with answers")] = None,
-    questions: Annotated[Path | None, typer.Option(help="questions with their answers (JSON Lines)")] = None,
-    collection: Annotated[str | None, typer.Option(help="where to look, or where to index the dataset")] = None,
+    dataset: Dataset = None,
+    questions: Questions = None,
+    collection: CollectionName = None,
     adapter: Annotated[
         str | None, typer.Option(help="a LoRA adapter, measured without and with retrieval, too")
     ] = None,
-    per_query: Annotated[Path | None, typer.Option(help="write each answer with its measures here")] = None,
+    per_query: PerQuery = None,
     page: Annotated[Path | None, typer.Option(help="write an HTML page here, failures first")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="only so many questions, spread evenly")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="where the data lies; a dataset is indexed only once")] = None,
-    engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
-    settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    engine: Engine = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """
     Measure how good answers are: the model alone, with retrieval, with an adapter, with both.
@@ -66,16 +76,16 @@ def answers(
 
 
 def abstention(
-    dataset: Annotated[Path | None, typer.Option(help="a folder in the layout of BEIR, with answers")] = None,
-    questions: Annotated[Path | None, typer.Option(help="questions with their answers (JSON Lines)")] = None,
-    collection: Annotated[str | None, typer.Option(help="where to look, or where to index the dataset")] = None,
+    dataset: Dataset = None,
+    questions: Questions = None,
+    collection: CollectionName = None,
     adapter: Annotated[str | None, typer.Option(help="a LoRA adapter")] = None,
-    per_query: Annotated[Path | None, typer.Option(help="write each answer with its measures here")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="only so many questions, spread evenly")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="where the data lies; a dataset is indexed only once")] = None,
-    engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
-    settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
+    per_query: PerQuery = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+    engine: Engine = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """
     Measure when to decline: what each threshold answers, and how much of it is wrong.
@@ -109,9 +119,9 @@ def injection(
     cases: Annotated[Path, typer.Option(help="questions about documents with orders in them (JSON Lines)")],
     adapter: Annotated[str | None, typer.Option(help="a LoRA adapter")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many cases, spread evenly")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-    engine: Annotated[str | None, typer.Option(help="what runs the model")] = None,
-    settings_file: Annotated[Path | None, typer.Option("--config", help="a settings file (YAML)")] = None,
+    as_json: AsJson = False,
+    engine: Engine = None,
+    settings_file: SettingsFile = None,
 ) -> None:
     """Measure how often answers obey orders that stand in the documents."""
     from rag.evaluate.injection import attack, injection_object, read_cases

@@ -25,6 +25,7 @@ import typer
 from models import command
 from models.base import InputError
 from scripts.bench import tables
+from scripts.bench.options import Gguf
 from scripts.bench.peers import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ def main(
     sections: Annotated[list[Section] | None, typer.Argument(help="only these")] = None,
     out: Annotated[Path, typer.Option(help="folder for the JSON files and the tables")] = Path("bench-results"),
     generator: Annotated[str, typer.Option(help="a model's name or directory")] = "smollm2-135m-instruct",
-    gguf: Annotated[Path | None, typer.Option(exists=True, help="the model for llama.cpp, if not a catalog's")] = None,
+    gguf: Gguf = None,
     rounds: Annotated[int, typer.Option(min=1, help="how often everything is measured")] = 3,
     chunks: Annotated[int, typer.Option(help="size of the collections that are searched")] = 100_000,
 ) -> None:

@@ -26,6 +26,7 @@ from models.base import InputError
 from models.prompt import GROUNDED_SYSTEM
 from models.store import locate
 from rag.load import Parser, SourceFile
+from scripts.bench.options import Gguf, PeersPython
 from scripts.bench.peers import gguf as gguf_files
 from scripts.bench.peers import processes
 from scripts.bench.peers.answering import Work
@@ -58,12 +59,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    peers_python: Annotated[
-        Path, typer.Option(envvar="HOMEGROUND_BENCH_PEERS", exists=True, help="interpreter of the peers' environment")
-    ],
+    peers_python: PeersPython,
     embedder: Annotated[str, typer.Option(help="for all systems")] = "all-minilm-l6-v2",
     generator: Annotated[str, typer.Option(help="for all systems")] = "smollm2-135m-instruct",
-    gguf: Annotated[Path | None, typer.Option(exists=True, help="the model for llama.cpp, if not a catalog's")] = None,
+    gguf: Gguf = None,
     questions: Annotated[int, typer.Option(min=2, help="how many are asked")] = 12,
     chunk_tokens: Annotated[int, typer.Option(help="size of a chunk, in the embedder's tokens")] = 240,
     new_tokens: Annotated[int, typer.Option(help="how long every answer is")] = 48,

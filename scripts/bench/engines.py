@@ -21,6 +21,7 @@ from models import adapter_store, command
 from models.engine import EngineName
 from models.store import locate
 from scripts.bench.limits import limits
+from scripts.bench.options import Gguf
 from scripts.bench.prompts import long_prompt
 
 ENGINES: tuple[EngineName, ...] = ("transformers", "openvino")
@@ -37,7 +38,7 @@ def main(
     peers_python: Annotated[
         Path | None, typer.Option(exists=True, help="interpreter of the peers' environment, to run them, too")
     ] = None,
-    gguf: Annotated[Path | None, typer.Option(exists=True, help="the model for llama.cpp, if not a catalog's")] = None,
+    gguf: Gguf = None,
 ) -> None:
     """Time each engine on the same prompt: first token, decoding, and a follow-up that begins with the prompt."""
     from models.engines import load_generator

@@ -6,13 +6,13 @@ import json
 import statistics
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from models import command
 from models.store import locate
+from scripts.bench.options import Gguf, PeersPython
 from scripts.bench.prompts import long_prompt
 
 NEW_TOKENS = 2
@@ -24,11 +24,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    peers_python: Annotated[
-        Path, typer.Option(envvar="HOMEGROUND_BENCH_PEERS", exists=True, help="interpreter of the peers' environment")
-    ],
+    peers_python: PeersPython,
     model: Annotated[str, typer.Option(help="a generator")] = "smollm2-135m-instruct",
-    gguf: Annotated[Path | None, typer.Option(exists=True, help="the model for llama.cpp, if not a catalog's")] = None,
+    gguf: Gguf = None,
     lengths: Annotated[list[int] | None, typer.Option("--tokens", help="of a prompt; several times")] = None,
     rounds: Annotated[int, typer.Option(help="how often each is read")] = 1,
 ) -> None:

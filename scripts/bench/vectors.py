@@ -25,6 +25,7 @@ from models.base import Vectors
 from rag.config import load
 from rag.workspace import Workspace
 from scripts.bench.datasets import data_dir
+from scripts.bench.options import PeersPython
 from scripts.bench.peers.processes import Talk
 from scripts.bench.search import K, fill
 
@@ -35,9 +36,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    peers_python: Annotated[
-        Path, typer.Option(envvar="HOMEGROUND_BENCH_PEERS", exists=True, help="interpreter of the peers' environment")
-    ],
+    peers_python: PeersPython,
     chunks: Annotated[int, typer.Option(help="vectors; a collection that is there may hold more")] = 100_000,
     sample: Annotated[int, typer.Option(help="vectors that are really embedded, if the collection is made")] = 5_000,
     data_path: Annotated[Path | None, typer.Option(help="the collection of scripts.bench.search, made or used")] = None,

@@ -17,6 +17,7 @@ from rag.config import Settings
 from rag.evaluate.dataset import Dataset, read_dataset
 from rag.evaluate.retrieval import means, score
 from scripts.bench.datasets import data_dir
+from scripts.bench.options import PeersPython
 from scripts.bench.peers.contract import Corpus, Text
 from scripts.bench.peers.folder import make_folder
 from scripts.bench.peers.processes import OURS, Outcome, System, run
@@ -25,16 +26,6 @@ RATES = ("chunks", "characters", "tokens_read")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-PeersPython = Annotated[
-    Path,
-    typer.Option(
-        "--peers-python",
-        envvar="HOMEGROUND_BENCH_PEERS",
-        exists=True,
-        dir_okay=False,
-        help="interpreter of the peers' environment",
-    ),
-]
 Systems = Annotated[list[System], typer.Option("--system", help="only these")]
 
 
