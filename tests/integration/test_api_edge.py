@@ -17,6 +17,7 @@ from tests.fakes import ScriptedGenerator
 from tests.serving import API_KEY, Live, routes, serving
 
 ASK = {"question": "What does a lost badge cost?"}
+WEB = Path(__file__).resolve().parents[2] / "rag" / "web"
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "Hello?"}]}
 
 
@@ -90,6 +91,17 @@ def test_page_files_are_revalidated(shared_live: Live) -> None:
         assert first.headers["Cache-Control"] == "no-cache"
         again = stranger.get("/web/app.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_page_names_its_files_under_their_version(shared_live: Live) -> None:
+    with shared_live.stranger() as stranger:
+        names = set(re.findall(r'(?:href|src)="(/web/[^"]+)"', stranger.get("/").text))
+        files = [stranger.get(name) for name in names]
+        sheet = next(file for file in files if file.url.path.endswith("styles.css")).text
+    assert {file.status_code for file in files} == {200}
+    assert {file.headers["Cache-Control"] for file in files} == {"public, max-age=31536000, immutable"}
+    assert "@import" not in sheet
+    assert all(part.read_text(encoding="utf-8") in sheet for part in WEB.glob("*.css") if part.name != "styles.css")
 
 
 @pytest.mark.parametrize("host", ["example.org", "127.0.0.1", "localhost", "127.0.0.1:1", "127.0.0.1.evil.org"])
