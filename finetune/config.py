@@ -118,6 +118,7 @@ class TrainConfig(_Section):
     base: str = Field(min_length=1, description="catalog name or directory of the model")
     name: Name = Field(description="name of the adapter")
     data: DataSettings
+    start: Name | None = Field(default=None, description="an adapter of the same base model and lora to train further")
     lora: LoraSettings = LoraSettings()
     quantize: Literal["4bit"] | None = Field(default=None, description="QLoRA (arXiv 2305.14314); needs CUDA")
     steps: int | None = Field(default=None, ge=1, le=10_000_000, description="optimiser steps")

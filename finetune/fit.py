@@ -27,8 +27,9 @@ from finetune.config import TrainConfig
 from finetune.encode import Row
 from finetune.packing import TOKENS, families, packs, require_packable
 from finetune.schedule import plan_steps
+from finetune.start import begin_with
 from finetune.trainer import LoraTrainer
-from models.adapters import CONFIG, WEIGHTS
+from models.adapters import CONFIG, WEIGHTS, Adapter
 from models.base import ConfigError, ModelError
 from models.network import best_device, best_dtype, load_network
 from models.progress import NOBODY, ProgressFile
@@ -160,6 +161,7 @@ def fit(
     *,
     tokenizer: ChatTokenizer,
     directory: Path,
+    start: Adapter | None = None,
     resume: Path | None,
     progress_file: ProgressFile = NOBODY,
 ) -> Fitted:
@@ -173,6 +175,7 @@ def fit(
         held_out: what the loss is measured on meanwhile.
         tokenizer: the model's.
         directory: of the run; checkpoints and the best adapter go here.
+        start: an adapter to begin with.
         resume: a checkpoint to go on from.
         progress_file: is told how far it has come.
 
@@ -187,6 +190,9 @@ def fit(
     _require_equal_work(config, args.world_size)
     network = lora_network(config, model, args.device)
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
+    anchor = anchor_of(config, network, tokenizer, step_tokens, args.device)  # while the network is the base model
+    if start:
+        begin_with(start, network)
     progress = ShowProgress(step_tokens, progress_file)
     signals, best = StopOnSignal(), directory / "best"
     longest = max(len(row.ids) for row in (*rows, *held_out))
@@ -197,7 +203,7 @@ def fit(
         cut=cutter(config, longest, device, tokenizer.pad_id),
         held_out=held_out,
         plus_ratio=config.lora.plus_ratio,
-        anchor=anchor_of(config, network, tokenizer, step_tokens, args.device),
+        anchor=anchor,
         callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
     )
     if resume and KeepBest.had_enough(resume):

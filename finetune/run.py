@@ -22,7 +22,7 @@ from finetune.fit import Fitted, Interrupted, fit
 from finetune.gate import Exam, Verdict, judge
 from finetune.setup import Setup
 from models.adapter_store import UNFINISHED, adapters_dir
-from models.adapters import MANIFEST, Adapter, read, write_manifest
+from models.adapters import MANIFEST, WEIGHTS, Adapter, read, write_manifest
 from models.base import ConfigError
 from models.progress import NOBODY, ProgressFile
 from models.prompt import PROMPT_FORMAT, REFUSAL
@@ -73,6 +73,7 @@ def run(setup: Setup, *, resume: bool, overwrite: bool, progress_file: ProgressF
             setup.data.held_out,
             tokenizer=setup.tokenizer,
             directory=directory,
+            start=setup.start,
             resume=checkpoint,
             progress_file=progress_file,
         )
@@ -130,7 +131,8 @@ def _begin(setup: Setup, directory: Path, *, resume: bool, overwrite: bool) -> P
 def _identity(setup: Setup) -> dict[str, Any]:
     """Return what must be the same for a run to be the same."""
     settings = setup.config.model_dump(mode="json", by_alias=True, exclude={"gate", "data", "licence"})
-    return {**settings, "rows": setup.data.rows_sha256, "weights": setup.model.weights_hash}
+    begun = setup.start.files[WEIGHTS] if setup.start else None
+    return {**settings, "rows": setup.data.rows_sha256, "weights": setup.model.weights_hash, "start_weights": begun}
 
 
 def _described(setup: Setup, directory: Path, measured: Mapping[str, Mapping[str, float]], *, passed: bool) -> Adapter:

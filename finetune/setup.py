@@ -12,6 +12,8 @@ from finetune.encode import Row
 from finetune.fit import device_of
 from finetune.gate import general_text
 from finetune.prepare import Prepared, prepare
+from finetune.start import adapter_to_start_from
+from models.adapters import Adapter
 from models.base import ConfigError
 from models.store import Model, locate
 from models.tokenizer import ChatTokenizer
@@ -28,6 +30,7 @@ class Setup:
     general: list[Row]
     data: Prepared
     device: torch.device
+    start: Adapter | None
 
 
 def set_up(config: TrainConfig, *, skip_bad_rows: bool) -> Setup:
@@ -44,7 +47,8 @@ def set_up(config: TrainConfig, *, skip_bad_rows: bool) -> Setup:
             f"max_length: {config.max_length} tokens, but {model.name!r} reads {model.context_length}; lower it."
         )
     tokenizer = ChatTokenizer(model)
+    start = adapter_to_start_from(config, model, tokenizer)
     score = scores.choose(config.gate)
     general = general_text(config.gate.general, tokenizer, model.context_length)
     data = prepare(config, tokenizer, config.max_length, score, skip_bad_rows=skip_bad_rows)
-    return Setup(config, model, tokenizer, score, general, data, device)
+    return Setup(config, model, tokenizer, score, general, data, device, start)

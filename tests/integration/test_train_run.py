@@ -263,3 +263,37 @@ def test_adapter_on_another_base_is_refused_by_name(tmp_path: Path, base: Path) 
     assert offered(other) == []
     with pytest.raises(ModelError, match=r"it was trained on 'tiny' with weights \w+, this is 'other'"):
         export.export(adapter, other, tmp_path / "merged")
+
+
+def test_run_goes_on_from_an_adapter(tmp_path: Path, base: Path) -> None:
+    first = trained(tmp_path, base, **LEARNS)
+    again = trained(tmp_path, base, **LEARNS | {"name": "more", "start": "letters", "steps": 2})
+    fresh = trained(tmp_path, base, **LEARNS | {"name": "fresh", "steps": 2})
+    reached = first.verdict.scores["after"]["loss"]
+    assert again.verdict.scores["after"]["loss"] < (reached + fresh.verdict.scores["after"]["loss"]) / 2
+    assert again.adapter.recipe["start"] == "letters"
+    assert "start" not in fresh.adapter.recipe
+
+
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        ({"r": 8}, r"lora\.r: 8, but the adapter 'letters' to start from has 4"),
+        ({"alpha": 16}, r"lora\.alpha: 16"),
+        ({"rslora": True}, r"lora\.rslora: True"),
+        ({"targets": ["q_proj"]}, r"lora\.targets: the adapter 'letters' to start from changes other modules"),
+    ],
+)
+def test_adapter_of_another_shape_is_no_start(tmp_path: Path, base: Path, lora: dict[str, Any], said: str) -> None:
+    trained(tmp_path, base, steps=2)
+    with pytest.raises(ConfigError, match=said):
+        trained(tmp_path, base, name="more", steps=2, start="letters", lora={"r": 4, "alpha": 8} | lora)
+
+
+def test_adapter_of_another_model_is_no_start(tmp_path: Path, base: Path) -> None:
+    trained(tmp_path, base, steps=2)
+    other = write_tiny_generator(tmp_path / "other", seed=1)
+    with pytest.raises(ModelError, match="weights"):
+        trained(tmp_path, other, name="more", start="letters")
+    with pytest.raises(ModelError, match="lettres"):
+        trained(tmp_path, base, name="more", start="lettres")
