@@ -133,6 +133,20 @@ def anchor_of(
     return Anchor(own_words(network, tokenizer, config.seed), step_tokens), config.kl_weight
 
 
+def _begun(
+    config: TrainConfig,
+    model: Model,
+    tokenizer: ChatTokenizer,
+    step_tokens: Sequence[int],
+    device: torch.device,
+    start: Adapter | None,
+) -> tuple[PeftModel, tuple[Anchor, float] | None]:
+    network = lora_network(config, model, device)
+    anchor = anchor_of(config, network, tokenizer, step_tokens, device)  # while the network still is the base model
+    begin_with(start, network)
+    return network, anchor
+
+
 def planned(config: TrainConfig, rows: Sequence[Row]) -> list[list[int]]:
     """Return the rows of every step of a run."""
     return plan_steps(
@@ -188,23 +202,20 @@ def fit(
     steps = planned(config, rows)
     args = arguments(config, len(steps), device, directory / "checkpoints")
     _require_equal_work(config, args.world_size)
-    network = lora_network(config, model, args.device)
     step_tokens = [sum(len(rows[number].ids) for number in step) for step in steps]
-    anchor = anchor_of(config, network, tokenizer, step_tokens, args.device)  # while the network is the base model
-    if start:
-        begin_with(start, network)
+    network, anchor = _begun(config, model, tokenizer, step_tokens, args.device, start)
     progress = ShowProgress(step_tokens, progress_file)
     signals, best = StopOnSignal(), directory / "best"
-    longest = max(len(row.ids) for row in (*rows, *held_out))
+    keep_best = [KeepBest(str(best), config.early_stopping)] if config.early_stopping else []
     trainer = LoraTrainer(
         network,
         args,
         steps=[[rows[number] for number in step] for step in steps],
-        cut=cutter(config, longest, device, tokenizer.pad_id),
+        cut=cutter(config, max(len(row.ids) for row in (*rows, *held_out)), device, tokenizer.pad_id),
         held_out=held_out,
         plus_ratio=config.lora.plus_ratio,
         anchor=anchor,
-        callbacks=[progress, signals, *([KeepBest(str(best), config.early_stopping)] if config.early_stopping else [])],
+        callbacks=[progress, signals, *keep_best],
     )
     if resume and KeepBest.had_enough(resume):
         trainer.state = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
@@ -215,8 +226,7 @@ def fit(
     saved = best if config.early_stopping else directory / "last"
     if not config.early_stopping:
         trainer.save_model(str(saved))
-    is_main: bool = trainer.is_world_process_zero()
-    if is_main:
+    if is_main := bool(trainer.is_world_process_zero()):
         _finish(saved, model)
     return Fitted(saved, trainer.state.log_history, progress.trained, progress.seconds, peak_mib(device), is_main)
 

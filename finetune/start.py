@@ -46,13 +46,15 @@ def _shape(had: dict[str, Any], lora: LoraSettings) -> list[tuple[str, Any, Any]
     ]
 
 
-def begin_with(adapter: Adapter, network: PeftModel) -> None:
+def begin_with(adapter: Adapter | None, network: PeftModel) -> None:
     """
-    Put an adapter's weights in the place of the drawn ones.
+    Put an adapter's weights in the place of the drawn ones; None leaves these.
 
     Raises:
         ConfigError: it changes other modules than the run does.
     """
+    if adapter is None:
+        return
     weights = {name: weight.float() for name, weight in load_file(adapter.directory / WEIGHTS).items()}
     result = set_peft_model_state_dict(network, weights)
     strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if ".lora_" in name)]

@@ -31,6 +31,18 @@ BADGES = "# Badges\n\nA lost badge is replaced at the front desk for five pounds
 LEAVE = "# Leave\n\nEverybody has 25 days of annual leave.\n\n## Sickness\n\nRing the duty manager before nine.\n"
 HASHES = HashEmbedder()
 REPLY = "You pay five pounds for a lost badge [1]."
+BADGE_QUESTION: dict[str, Any] = {
+    "id": "badge",
+    "question": "What does a lost badge cost?",
+    "answer": "five pounds",
+    "evidence": [{"source": "badges.md", "quote": "replaced at the front desk for five pounds"}],
+}
+LEAVE_QUESTION: dict[str, Any] = {
+    "id": "leave",
+    "question": "How many days of annual leave are there?",
+    "answer": "25 days",
+    "evidence": [{"source": "leave.md", "quote": "25 days of annual leave"}],
+}
 
 
 @dataclass

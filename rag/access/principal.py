@@ -45,4 +45,9 @@ class Principal:
     @property
     def shown(self) -> str:
         """The name for people and for the access log."""
-        return "operator" if self.user_id is None else self.name.removeprefix("user:")
+        return "operator" if self.user_id is None else shown(self.name)
+
+
+def shown(name: str) -> str:
+    """Return a principal's name as people know it: a user's without its kind."""
+    return name.removeprefix("user:")

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from models import adapter_store
+from rag.access.principal import shown
 from rag.api.service import AdministratorDep, ServiceDep
 from rag.runs.folder import FOLDER
 
@@ -28,14 +29,10 @@ def read_machine(service: ServiceDep, _: AdministratorDep) -> dict[str, Any]:
     return {
         "storage": parts | {"free": shutil.disk_usage(data_dir).free},
         "queue": [
-            {"who": _shown(who), "running": running, "seconds": round(seconds, 1)}
+            {"who": shown(who), "running": running, "seconds": round(seconds, 1)}
             for who, running, seconds in service.worker.jobs()
         ],
     }
-
-
-def _shown(principal: str) -> str:
-    return principal.replace("user:", "")
 
 
 def _size(path: Path) -> int:

@@ -55,9 +55,8 @@ def answers(
     """
     settings = config.load(settings_file, data_dir=data_dir, collection=collection, engine=engine)
     documents, asked = _read_asked(dataset, questions, limit)
-    keep = dataset is None or data_dir is not None or collection is not None
     arms: list[Arm] = ["base", "retrieval"] if adapter is None else ["base", "retrieval", "adapter", "both"]
-    outcomes, facts = _ask(settings, documents, asked, adapter, arms, keep=keep)
+    outcomes, facts = _ask(settings, documents, asked, adapter, arms, keep=_is_kept(dataset, data_dir, collection))
     from rag.evaluate.answers import row
     from rag.evaluate.answers_report import answers_object, answers_table, write_page
     from rag.evaluate.rows import write_rows
@@ -103,8 +102,7 @@ def abstention(
     answering = settings.answer.model_copy(update={"decline_from": NEVER})
     settings = settings.model_copy(update={"answer": answering})
     arm: Arm = "retrieval" if adapter is None else "both"
-    keep = dataset is None or data_dir is not None or collection is not None
-    outcomes, facts = _ask(settings, documents, asked, adapter, [arm], keep=keep)
+    outcomes, facts = _ask(settings, documents, asked, adapter, [arm], keep=_is_kept(dataset, data_dir, collection))
     if per_query is not None:
         write_rows(per_query, map(row, outcomes))
     found = abstention_object(outcomes, facts)
@@ -155,6 +153,11 @@ def _read_asked(
     if dataset is None:
         return None, reading.read_questions(questions or Path(), limit)
     return reading.read_dataset(dataset, limit)
+
+
+def _is_kept(dataset: Path | None, data_dir: Path | None, collection: str | None) -> bool:
+    """Tell whether the documents lie, or stay, in a collection; else they are indexed for this measurement only."""
+    return dataset is None or data_dir is not None or collection is not None
 
 
 def _ask(

@@ -30,6 +30,7 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     if (Math.round(passed / 1000) % 10 === 0) say(strings.stillAnswering);
   }, 1000);
   let text = "";
+  let found = []; // the blocks of the text; only the last one can still change
   let shown = [];
   let drawing = false;
   let over = false;
@@ -38,14 +39,17 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     drawing = false;
     if (over) return;
     prose.classList.toggle("long", text.length >= LONG);
-    markdown.blocks(text).forEach((block, index) => {
+    const from = Math.max(0, found.length - 1);
+    found.push(...markdown.blocks(text, found.pop()?.start));
+    for (const [index, block] of found.entries()) {
+      if (index < from) continue;
       const key = block.kind + text.slice(block.start, block.end);
-      if (shown[index] === key) return;
+      if (shown[index] === key) continue;
       const fresh = markdown.element(block, text);
       if (prose.children[index]) prose.children[index].replaceWith(fresh);
       else prose.append(fresh);
       shown[index] = key;
-    });
+    }
   }
 
   /** Put markers and missing sources into the finished answer, a slice at a time. */
@@ -118,6 +122,7 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     },
     ended({ end: turn }) {
       text = turn.text ?? "";
+      found = [];
       if (turn.state === "done") {
         finish(turn.result, turn);
         return;

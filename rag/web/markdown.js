@@ -19,13 +19,17 @@ export const plain = {
   tails: () => [],
 };
 
-/** Cut a text into blocks, each { kind, start, end, lines: [{ start, end }] }; an open fence is a block that grows. */
-export function blocks(text) {
+/**
+ * Cut a text into blocks, each { kind, start, end, lines: [{ start, end }] }; an open fence is a block that grows.
+ *
+ * from: where a block begins, when those before it are known.
+ */
+export function blocks(text, from = 0) {
   const found = [];
   let block = null;
   let fence = null;
   const begin = (kind, line) => found.push((block = { kind, start: line.start, end: line.end, lines: [] }));
-  for (const line of linesOf(text)) {
+  for (const line of linesOf(text, from)) {
     const said = text.slice(line.start, line.end);
     const opens = said.match(FENCE);
     if (fence) {
@@ -48,8 +52,8 @@ export function blocks(text) {
   return found;
 }
 
-function* linesOf(text) {
-  for (let start = 0; start <= text.length; ) {
+function* linesOf(text, from) {
+  for (let start = from; start <= text.length; ) {
     const at = text.indexOf("\n", start);
     const end = at < 0 ? text.length : at;
     yield { start, end };

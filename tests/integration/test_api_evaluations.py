@@ -11,22 +11,12 @@ import httpx
 import pytest
 
 from models.prompt import REFUSAL
-from tests.serving import REPLY, Beat, Live, serving, wait_until
+from tests.serving import BADGE_QUESTION, LEAVE_QUESTION, REPLY, Beat, Live, serving, wait_until
 from tests.team import user
 
 QUESTIONS: list[dict[str, Any]] = [
-    {
-        "id": "badge",
-        "question": "What does a lost badge cost?",
-        "answer": "five pounds",
-        "evidence": [{"source": "badges.md", "quote": "replaced at the front desk for five pounds"}],
-    },
-    {
-        "id": "leave",
-        "question": "How many days of annual leave are there?",
-        "answer": "25 days",
-        "evidence": [{"source": "leave.md", "quote": "25 days of annual leave"}],
-    },
+    BADGE_QUESTION,
+    LEAVE_QUESTION,
     {
         "id": "gone",
         "question": "What does the badge say about leave?",

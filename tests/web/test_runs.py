@@ -12,7 +12,7 @@ import pytest
 
 from models.store import models_dir
 from tests.fakes import ScriptedGenerator
-from tests.serving import REPLY, Live, serving
+from tests.serving import BADGE_QUESTION, LEAVE_QUESTION, REPLY, Live, serving
 from tests.training import questions
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -23,24 +23,14 @@ Picture = Callable[[Page, str], None]
 
 PROGRAM_MS = 600_000  # a program of ours loads torch and a model, on a machine that may do much beside
 QUESTIONS = [
-    {
-        "id": "badge",
-        "question": "What does a lost badge cost?",
-        "answer": "five pounds",
-        "evidence": [{"source": "badges.md", "quote": "replaced at the front desk for five pounds"}],
-    },
+    BADGE_QUESTION,
     {
         "id": "van",
         "question": "Who may drive the badge van?",
         "answer": "the director",
         "evidence": [{"source": "van.md", "quote": "the director alone may drive the van"}],
     },
-    {
-        "id": "leave",
-        "question": "How many days of annual leave are there?",
-        "answer": "25 days",
-        "evidence": [{"source": "leave.md", "quote": "25 days of annual leave"}],
-    },
+    LEAVE_QUESTION,
 ]
 
 
