@@ -185,6 +185,7 @@ class _Said:
     timings: Timings
     finish_reason: str
     refusal_probability: float | None
+    likelihood: float | None = None
     prompt: tuple[Message, ...] = ()
 
 
@@ -193,11 +194,12 @@ def _generate(
 ) -> Generator[str, None, _Said]:
     """Yield shown text; return everything that was said."""
     pieces: list[str] = []
-    new_tokens, first, reason = 0, 0.0, "stop"
+    new_tokens, first, logprob, reason = 0, 0.0, 0.0, "stop"
     refusal: float | None = None
     with closing(generator.stream(prompt.messages, question.params, question.adapter, question.scope)) as tokens:
         for token in tokens:
             new_tokens += 1
+            logprob += token.logprob
             first = first or time.perf_counter()
             reason = token.finish_reason or reason
             if token.opening_logprob is not None:
@@ -217,7 +219,8 @@ def _generate(
         timings.prompt_tokens,
         timings.new_tokens,
     )
-    return _Said("".join(pieces).strip(), timings, reason, refusal, tuple(prompt.messages))
+    likelihood = math.exp(logprob / new_tokens) if new_tokens else None
+    return _Said("".join(pieces).strip(), timings, reason, refusal, likelihood, tuple(prompt.messages))
 
 
 def _timings(question: Question, retrieved: float, first: float, prompt_tokens: int, new_tokens: int) -> Timings:
@@ -251,5 +254,6 @@ def _answer(
         engine=generator.engine,
         finish_reason=said.finish_reason,
         refusal_probability=said.refusal_probability,
+        likelihood=said.likelihood,
         prompt=said.prompt,
     )

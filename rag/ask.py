@@ -96,6 +96,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "abstained": answer.abstained,
         "refusal_probability": answer.refusal_probability,
+        "likelihood": answer.likelihood,
         "citations": citations,
         "sentences": [asdict(sentence) for sentence in answer.sentences],
         "timings": asdict(answer.timings),

@@ -278,6 +278,7 @@ class Answer:
         hits: the passages that retrieval gave to the model, best first.
         refusal_probability: how likely the model found it that the passages hold no answer; None where it was not
             asked, or cannot tell.
+        likelihood: geometric mean of the probabilities of the answer's tokens; None where the model was not asked.
         sentences: the answer's sentences that say anything, where there were sources.
         prompt: the messages that the model read; none where it was not asked.
     """
@@ -293,5 +294,6 @@ class Answer:
     engine: str
     finish_reason: str = "stop"
     refusal_probability: float | None = None
+    likelihood: float | None = None
     sentences: tuple[Sentence, ...] = ()
     prompt: tuple[Message, ...] = ()

@@ -42,12 +42,20 @@ def _unbacked(answer: Answer) -> float:
     return -max((citation.support for citation in answer.citations), default=0.0)
 
 
+def _unlikely(answer: Answer) -> float:
+    return 1.0 if answer.likelihood is None else -answer.likelihood
+
+
 SIGNALS: Mapping[str, Callable[[Answer], float]] = {
     "refusal_probability": _refusal,
     "similarity": _far,
     "support": _unbacked,
+    "likelihood": _unlikely,
 }
-"""What speaks for declining: the model, a best passage that is far away, an answer that no passage backs."""
+"""
+What speaks for declining: the model, a best passage that is far away, an answer that no passage backs, or whose words
+the model found unlikely (known only when it is written).
+"""
 
 
 def abstention_object(outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "passages": [hit.source for hit in answer.hits],
         "citations": [{"source": one.source, "quote": one.quote, "support": one.support} for one in answer.citations],
         "refusal_probability": answer.refusal_probability,
+        "likelihood": answer.likelihood,
         "best_similarity": max((hit.dense for hit in answer.hits), default=None),
         "first_token_s": answer.timings.first_token_s,
         "total_s": answer.timings.total_s,

@@ -153,6 +153,7 @@ def test_answers_and_obedience_are_measured_with_the_real_models(tmp_path: Path)
     asked = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [one["arm"] for one in asked] == ["base", "retrieval"] * 2
     assert all(0 < one["refusal_probability"] < 1 for one in asked if one["arm"] == "retrieval")
+    assert all(0 < one["likelihood"] < 1 for one in asked)
     case = {
         "id": "a",
         "question": "What does a badge cost?",
