@@ -183,16 +183,13 @@ def _why_winner(found: Evidence, winner: Standing, runner_up: Standing | None) -
 
 
 def _why_none(found: Evidence, advised: Standing, ranked: Sequence[Standing]) -> list[str]:
-    best = ranked[0]
     sentences = ["No difference shown."]
-    if best is not advised:
+    best = next((one for one in ranked if one is not advised), None)
+    if best is not None:
         sentences.append(_open(found, advised.name, best.name))
-    elif len(ranked) > 1:
-        sentences.append(_open(found, advised.name, ranked[1].name))
     else:
-        sentences.append(
-            f"{label(best.name)} is the only way left, and not shown to be better than the model as it is."
-        )
+        only = _capital(label(advised.name))
+        sentences.append(f"{only} is the only way left, and not shown to be better than the model as it is.")
     sentences.append(f"Until more questions show one, take what costs least: {label(advised.name)}.")
     return sentences
 
@@ -215,12 +212,14 @@ def _open(found: Evidence, one: str, other: str) -> str:
         return f"{_capital(between)} there is no difference of {100 * found.margin:.0f} points or more."
     if pair.needed == 0:
         return f"{_capital(between)} no question made a difference."
-    text = (
-        f"No difference shown {between}: {100 * pair.value:+.1f} points (95 % interval {100 * pair.low:+.1f} to "
-        f"{100 * pair.high:+.1f})."
+    if pair.value < 0:
+        one, other, pair = other, one, _between(found, other, one)
+    luck = f", which may be luck among {len(found.pairs)} comparisons" if pair.low > 0 else ""
+    return (
+        f"No difference shown {between}: {label(other)} answers {100 * pair.value:.0f} of 100 more questions rightly "
+        f"(95 % interval {100 * pair.low:.1f} to {100 * pair.high:.1f}){luck}. To show one of "
+        f"{100 * max(pair.value, found.margin):.0f} points, some {pair.needed} questions would be needed."
     )
-    size = max(abs(pair.value), found.margin)
-    return f"{text} To show one of {100 * size:.0f} points, some {pair.needed} questions would be needed."
 
 
 def _beside(found: Evidence, advised: Standing) -> list[str]:

@@ -112,6 +112,17 @@ def test_of_ways_that_do_not_differ_the_simplest_that_beats_the_base_wins() -> N
     assert same.more_questions is None
 
 
+def test_difference_that_luck_may_have_brought_is_named_from_the_better_ones_side() -> None:
+    """Five questions of forty differ, all for the same way: alone that may be luck, though the interval excludes 0."""
+    told = judged(
+        {name: [1.0] * right + [0.0] * (40 - right) for name, right in (("base", 0), ("retrieval", 20), ("both", 25))}
+    )
+    assert (told.winner, told.runner_up) == ("retrieval", "both")
+    (said,) = [sentence for sentence in told.sentences if sentence.startswith("No difference shown")]
+    assert ": retrieval with fine-tuning answers 12 of 100 more questions rightly (95 % interval 2.5 to 22.5)" in said
+    assert "which may be luck among 3 comparisons" in said
+
+
 def test_requirements_rule_ways_out() -> None:
     rights = outcomes({"base": 0.1, "retrieval": 0.6, "adapter": 0.9})
     slow = judged(rights, seconds={"adapter": 3.0}, latency_s=2)
