@@ -12,6 +12,9 @@ TICKS = 5
 CLOSE = 15
 """Labels nearer than so many pixels are moved apart."""
 
+LOW = 0.2
+"""Labels of points below this are moved up, since the axis is beneath them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -73,9 +76,10 @@ def _axes(longest: float) -> list[str]:
 def _drawn(point: Point, longest: float, taken: list[float]) -> list[str]:
     x, y = _x(point.seconds, longest), _y(point.right)
     kind = "point chosen" if point.chosen else "point"
+    away = CLOSE if point.right > LOW else -CLOSE
     height = y + 4
     while any(abs(height - other) < CLOSE for other in taken):
-        height += CLOSE
+        height += away
     taken.append(height)
     before_the_edge = x > WIDTH * 0.7
     anchor, place = ("end", x - 10) if before_the_edge else ("start", x + 10)

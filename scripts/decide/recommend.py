@@ -175,10 +175,11 @@ def _why_winner(found: Evidence, winner: Standing, runner_up: Standing | None) -
     sentences.insert(0, f"Take {label(winner.name)}.")
     if runner_up is not None and runner_up.name != "base":
         shown = _better(found, winner.name, runner_up.name)
-        said = _gain(found, winner.name, runner_up.name) if shown else _open(found, winner.name, runner_up.name)
-        sentences.append(said)
-        if not shown:
+        sentences.append((_gain if shown else _open)(found, winner.name, runner_up.name))
+        if not shown and _effort(winner) < _effort(runner_up):
             sentences.append(f"Of the two, {label(winner.name)} takes less to build and to keep.")
+        elif not shown:
+            sentences.append(f"{_capital(label(runner_up.name))} is not shown to beat the model as it is.")
     return sentences
 
 

@@ -121,6 +121,17 @@ def test_difference_that_luck_may_have_brought_is_named_from_the_better_ones_sid
     (said,) = [sentence for sentence in told.sentences if sentence.startswith("No difference shown")]
     assert ": retrieval with fine-tuning answers 12 of 100 more questions rightly (95 % interval 2.5 to 22.5)" in said
     assert "which may be luck among 3 comparisons" in said
+    assert "Of the two, retrieval takes less to build and to keep." in told.sentences
+
+
+def test_runner_up_that_takes_less_is_no_winner_without_beating_the_base() -> None:
+    rights = {
+        name: [1.0] * right + [0.0] * (40 - right) for name, right in (("base", 0), ("retrieval", 4), ("both", 9))
+    }
+    told = judged(rights)
+    assert (told.winner, told.runner_up) == ("both", "retrieval")
+    assert "Retrieval is not shown to beat the model as it is." in told.sentences
+    assert not any("takes less" in sentence for sentence in told.sentences)
 
 
 def test_requirements_rule_ways_out() -> None:
