@@ -12,6 +12,7 @@ from models import adapter_store
 from models.base import Embedder, InputError
 from models.progress import ProgressFile
 from models.store import Model
+from models.tokenizer import ChatTokenizer
 from rag import config as rag_config
 from rag.config import Settings
 from rag.knowledge_base import KnowledgeBase
@@ -20,7 +21,7 @@ from scripts.decide import limits
 from scripts.decide.cache import digest
 from scripts.decide.config import DecideConfig
 from scripts.decide.costs import metered
-from scripts.decide.examples import grounded_rows, plain_rows
+from scripts.decide.examples import grounded_rows, plain_rows, shortened
 from scripts.decide.task import Task
 from scripts.decide.training import Trained, existing, train
 
@@ -113,13 +114,15 @@ def build(
             texts = ((source, base.document(row).text) for source, row in sources.items())
             held = limits.held(task.asked, texts, config.score)
             if task.learnt:
-                rows["grounded"] = grounded_rows(
+                found = grounded_rows(
                     base,
                     task.learnt,
                     passages=config.answer.passages,
                     keeps_form=any(one.form for one in task.asked),
                     seed=config.training.seed,
                 )
+                length = min(config.training.max_length, model.context_length)
+                rows["grounded"] = shortened(found, ChatTokenizer(model), length)
     return Built(settings, indexed, held, _adapters(config, rows, model, out, told))
 
 

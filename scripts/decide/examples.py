@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from finetune.encode import encode
+from finetune.examples import example
+from models.base import InputError
+from models.tokenizer import ChatTokenizer
 from rag.evaluate.questions import Question, target_of
 from rag.ground import Answered, Recipe, ground
 from rag.knowledge_base import KnowledgeBase
@@ -64,6 +68,30 @@ def grounded_rows(
         if context:
             rows.append(_row(one, context, one.example.answer))
     return rows
+
+
+def shortened(rows: Sequence[dict[str, Any]], tokenizer: ChatTokenizer, max_length: int) -> list[dict[str, Any]]:
+    """
+    Leave the last passages of examples out that would be too long to learn from.
+
+    Where a passage is known to hold the answer, the training itself knows which ones to leave out.
+
+    Raises:
+        InputError: one is too long all the same.
+    """
+    return [_shortened(row, tokenizer, max_length) for row in rows]
+
+
+def _shortened(row: dict[str, Any], tokenizer: ChatTokenizer, max_length: int) -> dict[str, Any]:
+    try:
+        encode(example(row, ""), tokenizer, max_length)
+    except InputError as error:
+        if len(row["context"]) > 1 and not any(one.get("evidence") for one in row["context"]):
+            return _shortened(row | {"context": row["context"][:-1]}, tokenizer, max_length)
+        raise InputError(
+            f"training.max_length: the example {row['question'][:80]!r} {error}; raise it."
+        ) from error
+    return row
 
 
 def _stands(base: KnowledgeBase, one: Learnt) -> bool:

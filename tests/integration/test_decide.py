@@ -12,11 +12,16 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from finetune.encode import encode
+from finetune.examples import example
 from models.base import InputError
+from models.store import locate
+from models.tokenizer import ChatTokenizer
 from scripts.decide import report
 from scripts.decide.__main__ import app
 from scripts.decide.arms import Track
 from scripts.decide.config import read
+from scripts.decide.examples import shortened
 from scripts.decide.run import Decision, decide
 from scripts.decide.task import Asked, read_task
 from tests.fakes import HashEmbedder, write_tiny_generator
@@ -125,6 +130,18 @@ def test_edits_are_replayed_and_taken_back(first: Decision) -> None:
     assert first.freshness is not None
     assert first.freshness.by_arm.keys() == {"base", "retrieval", "adapter", "both", "grounded"}
     assert first.freshness.indexing_s > 0
+
+
+def test_examples_that_are_too_long_lose_their_last_passages(home: Path) -> None:
+    tokenizer = ChatTokenizer(locate(str(home / "tiny"), "generator"))
+    row: dict[str, Any] = {"question": "Where?", "answer": "Here.", "context": [{"text": "far " * 20}] * 3}
+    ((kept,), (whole,)) = (shortened([row], tokenizer, length) for length in (400, 512))
+    assert len(encode(example(row, ""), tokenizer, 512).ids) > 400
+    assert (len(kept["context"]), whole) == (2, row)
+    known = row | {"context": [{"text": "far " * 20, "evidence": True}] * 3}
+    for hopeless, length in ((row, 40), (known, 400)):
+        with pytest.raises(InputError, match=r"training.max_length: the example 'Where\?' needs \d+ tokens"):
+            shortened([hopeless], tokenizer, length)
 
 
 def test_report_needs_nothing_beside_itself(home: Path, first: Decision) -> None:
