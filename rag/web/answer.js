@@ -9,6 +9,7 @@ import { answerWeave, supported } from "./weave.js";
 const SLOW_MS = 10_000;
 const LONG = 16_384; // characters; what is longer is drawn ten times a second
 const LONG_PAUSE_MS = 100;
+const CHANGING = 2; // blocks: what looked like a paragraph may turn out to go on with the list before it
 const SLICE_MS = 12; // so long the page may be busy with a long answer before somebody who types is heard
 
 /**
@@ -30,7 +31,7 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     if (Math.round(passed / 1000) % 10 === 0) say(strings.stillAnswering);
   }, 1000);
   let text = "";
-  let found = []; // the blocks of the text; only the last one can still change
+  let found = []; // the blocks of the text; only the last two can still change
   let shown = [];
   let drawing = false;
   let over = false;
@@ -39,8 +40,9 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
     drawing = false;
     if (over) return;
     prose.classList.toggle("long", text.length >= LONG);
-    const from = Math.max(0, found.length - 1);
-    found.push(...markdown.blocks(text, found.pop()?.start));
+    const from = Math.max(0, found.length - CHANGING);
+    const [first] = found.splice(from);
+    found.push(...markdown.blocks(text, first?.start));
     for (const [index, block] of found.entries()) {
       if (index < from) continue;
       const key = block.kind + text.slice(block.start, block.end);
@@ -50,6 +52,8 @@ export function answerView({ usesDocuments, open, askPlain, again, quiet = false
       else prose.append(fresh);
       shown[index] = key;
     }
+    while (prose.children.length > found.length) prose.lastChild.remove();
+    shown.length = found.length;
   }
 
   /** Put markers and missing sources into the finished answer, a slice at a time. */

@@ -27,6 +27,7 @@ let pages = null;
 let open = null; // the page that is shown
 let about = null;
 let last = { name: "ask", argument: "" };
+let shownAt = ""; // the address that the page on the screen was last told of
 let quotes = { places: [], at: -1 };
 let opener = null;
 
@@ -102,16 +103,22 @@ function onProblem(error) {
 
 /** Return a page, made when it is first shown. */
 async function pageOf(name) {
-  const given = { about, events, openSource, onProblem, onChange: refresh, moved };
+  const given = { about, events, openSource, onProblem, onChange: refresh, moved: (id) => moved(name, id) };
   return (pages[name] ??= await PAGES[name](given));
 }
 
-/** The conversation that is shown is another one, or has got its number. */
-function moved(id) {
-  last = { name: "ask", argument: id === null ? "" : String(id) };
-  tabs.querySelector("[data-page=ask]").href = addressOf(last);
-  if (id === null) location.hash = "#/ask";
-  else history.replaceState(null, "", addressOf(last));
+/** What a page shows is another one, or has got its number. */
+function moved(name, id) {
+  const place = { name, argument: id === null ? "" : String(id) };
+  tabs.querySelector(`[data-page=${name}]`).href = addressOf(place);
+  if (last.name !== name) return; // somebody has gone on to another page
+  last = place;
+  if (id === null) {
+    location.hash = addressOf(last);
+    return;
+  }
+  shownAt = addressOf(last);
+  history.replaceState(null, "", shownAt);
 }
 
 const addressOf = ({ name, argument }) => (argument ? `#/${name}/${argument}` : `#/${name}`);
@@ -123,8 +130,8 @@ async function route() {
   const document_ = name === "document" && rest.length === 2;
   if (!document_) last = { name: Object.hasOwn(PAGES, name) ? name : "ask", argument: rest[0] ?? "" };
   const here = location.hash;
-  const page = await pageOf(last.name);
-  if (location.hash !== here) return; // somebody went on while the page was loaded
+  const page = await entered(last.name);
+  if (!page || location.hash !== here) return; // somebody went on while the page was loaded
   if (open !== page) open?.left?.();
   open = page;
   const isNew = !main.contains(page.element);
@@ -137,16 +144,39 @@ async function route() {
     } else link.removeAttribute("aria-current");
   }
   document.title = `${page.title} – ${strings.app}`;
+  const aside = document.querySelector("aside");
   if (document_) {
+    if (aside.hidden) opener = main.contains(document.activeElement) ? document.activeElement : main;
     showSource(rest, new URLSearchParams(query));
     return;
   }
-  const aside = document.querySelector("aside");
   const wasRead = !aside.hidden && (aside.contains(document.activeElement) || document.activeElement === document.body);
   panel.hide();
   mark(null);
-  if (wasRead && opener?.isConnected) opener.focus();
-  else page.shown(last.argument);
+  if (isNew || shownAt !== addressOf(last)) {
+    shownAt = addressOf(last);
+    page.shown(last.argument);
+  } else if (wasRead) (opener?.isConnected ? opener : main).focus();
+}
+
+/** Return a page that is about to be shown, and tell all pages what has changed meanwhile; null if that cannot be. */
+async function entered(name) {
+  try {
+    if (open && open !== pages[name]) await refresh();
+    return await pageOf(name);
+  } catch (error) {
+    if (error instanceof api.ApiError) onProblem(error);
+    else lost();
+    return null;
+  }
+}
+
+/** A part of the page is not there: the server is away, or was updated, and then the page has to be loaded anew. */
+async function lost() {
+  const [before] = performance.getEntriesByType("navigation");
+  if ((await api.state()) !== "ready") start();
+  else if (before?.type === "reload") complain(strings.failed, strings.dismiss);
+  else location.reload();
 }
 
 async function showSource([collection, row], query) {
@@ -173,7 +203,6 @@ function openSource(places, at) {
   quotes = { places, at };
   const address = placeOf(places[at]);
   if (document.querySelector("aside").hidden) {
-    opener = document.activeElement;
     location.hash = address;
   } else {
     history.replaceState(null, "", address);
@@ -188,7 +217,7 @@ function closeSource() {
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (!document.querySelector("aside").hidden) closeSource();
-  else pages?.ask?.stop();
+  else if (open && open === pages?.ask && !event.target.closest("input, select")) open.stop();
 });
 
 signOut.addEventListener("click", async () => {

@@ -76,5 +76,13 @@ export function armChoices(about) {
     arms.forEach(append);
   }
 
-  return { element, begin, update: (fresh) => (about = fresh), value: () => [...list.children].map((row) => chosen.get(row)()) };
+  const value = () => [...list.children].map((row) => chosen.get(row)());
+
+  /** Offer what the server has now; what was chosen stays, as far as it is still there. */
+  function update(fresh) {
+    about = fresh;
+    begin(value());
+  }
+
+  return { element, begin, update, value };
 }

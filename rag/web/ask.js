@@ -2,8 +2,10 @@
 import * as api from "./api.js";
 import { choices } from "./choices.js";
 import { conversationList } from "./conversations.js";
+import { confirmed } from "./dialogs.js";
 import { announce, h, icon } from "./dom.js";
 import { strings } from "./strings.js";
+import { startTour } from "./tour.js";
 import { turnView } from "./turn.js";
 import { welcome } from "./welcome.js";
 
@@ -11,9 +13,9 @@ import { welcome } from "./welcome.js";
  * Make the page for asking.
  *
  * about: what the server has; events: the tab's stream; openSource(citations, index); moved(id) tells which conversation
- * the address shall name; onProblem(error) for what concerns the whole page.
+ * the address shall name; onChange() asks the server again what it has; onProblem(error) for what concerns the whole page.
  */
-export function askPage({ about, events, openSource, moved, onProblem }) {
+export function askPage({ about, events, openSource, moved, onChange, onProblem }) {
   const turns = h("ol", { class: "turns plain", "aria-label": strings.answers });
   const empty = h("div", { class: "middle" });
   const list = conversationList({ onGone: (id) => id === current && moved(null), onProblem });
@@ -28,18 +30,13 @@ export function askPage({ about, events, openSource, moved, onProblem }) {
     "aria-label": strings.question,
   });
   const send = h("button", { class: "primary send" }, icon("send"), h("span", {}, strings.ask));
-  const toggle = h(
-    "button",
-    { type: "button", class: "quiet icon history", "aria-label": strings.conversations, onclick: list.toggle },
-    icon("list"),
-  );
   const latest = h(
     "button",
     { type: "button", class: "latest", hidden: true, onclick: () => last()?.end.scrollIntoView({ block: "end" }) },
     icon("down"),
     strings.latest,
   );
-  const form = h("form", { onsubmit: submit }, question, h("div", { class: "controls" }, toggle, of.element, send));
+  const form = h("form", { onsubmit: submit }, question, h("div", { class: "controls" }, list.toggle, of.element, send));
   const element = h(
     "div",
     { class: "ask" },
@@ -74,7 +71,14 @@ export function askPage({ about, events, openSource, moved, onProblem }) {
   function refresh() {
     of.fit();
     question.placeholder = of.usesDocuments() ? strings.questionHint : strings.questionHintPlain;
-    empty.replaceChildren(...welcome({ of }));
+    empty.replaceChildren(...welcome({ of, tour: () => startTour({ onAdded: added }) }));
+  }
+
+  /** The tour has brought a collection in: what is asked next is asked of it. */
+  async function added(collection) {
+    await onChange();
+    of.choose({ collection, adapter: null });
+    refresh();
   }
 
   function submit(event) {
@@ -89,8 +93,10 @@ export function askPage({ about, events, openSource, moved, onProblem }) {
     ask(text);
   }
 
-  async function ask(text, { plain = false, replaces = null } = {}) {
+  async function ask(text, { plain = false, replaces = null, asksFirst = false } = {}) {
     if (sending || (running !== null && replaces === null)) return;
+    const later = replaces === null ? 0 : views.filter((view) => view.id > replaces).length;
+    if (asksFirst && later && !(await confirmed(strings.replacesLater(later), strings.askAgain, strings.cancel))) return;
     sending = true;
     const chosen = of.value();
     if (plain) chosen.collection = null;

@@ -7,7 +7,7 @@ import { announce, h, icon } from "./dom.js";
 import { strings } from "./strings.js";
 
 /** Make the page; see ask.js for what it is given. */
-export function comparePage({ about, events, openSource, onProblem }) {
+export function comparePage({ about, events, openSource, moved, onProblem }) {
   const question = h("textarea", { rows: "2", maxlength: "20000", required: true, dir: "auto", "aria-label": strings.question });
   question.placeholder = strings.compareHint;
   const arms = armChoices(about);
@@ -25,20 +25,22 @@ export function comparePage({ about, events, openSource, onProblem }) {
     earlier,
   );
   let current = null;
+  const running = new Set(); // the turns of its arms that are being answered
 
   question.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    form.requestSubmit();
+    if (!event.repeat) form.requestSubmit();
   });
 
   async function submit(event) {
     event.preventDefault();
     const text = question.value.trim();
-    if (!text) return;
+    if (!text || send.disabled) return;
     send.disabled = true;
     try {
       show(await api.post("/api/comparisons", { question: text, arms: arms.value() }));
+      moved(current);
       announce(strings.answering);
       list();
     } catch (error) {
@@ -48,14 +50,21 @@ export function comparePage({ about, events, openSource, onProblem }) {
     }
   }
 
+  function stop() {
+    for (const turn of running) api.post(`/api/turns/${turn}/stop`).catch(onProblem);
+  }
+
   function show(comparison) {
+    for (const turn of running) events.keep(turn); // the one before goes on, unseen
+    running.clear();
     current = comparison.id;
     const columns = comparison.arms.map((arm, index) => column(arm, index, openSource));
     const voting = voteForm(comparison, columns, { onVoted: list, onProblem });
+    const halt = h("button", { type: "button", onclick: stop }, icon("stop"), strings.stop);
     const marks = h("input", { type: "checkbox", disabled: true, onchange: () => columns.forEach((one) => one.mark(marks.checked, columns[0].text())) });
     result.replaceChildren(
       h("h2", { class: "question", dir: "auto" }, comparison.question),
-      h("label", { class: "switch" }, marks, strings.markDifferences),
+      h("div", { class: "row" }, h("label", { class: "switch" }, marks, strings.markDifferences), halt),
       h("div", { class: "columns", tabindex: "0", role: "group", "aria-label": strings.arms }, columns.map((one) => one.element)),
       voting,
     );
@@ -66,16 +75,20 @@ export function comparePage({ about, events, openSource, onProblem }) {
       if (left) return;
       voting.hidden = false;
       marks.disabled = false;
+      halt.remove();
       announce(strings.compareComplete(columns.length));
     };
     comparison.arms.forEach((arm, index) => {
       const { on } = columns[index];
       const ended = (event) => {
+        running.delete(arm.id);
         on.ended(event);
         over();
       };
-      if (arm.state === "running") events.follow(arm.id, { ...on, ended });
-      else ended({ end: arm });
+      if (arm.state === "running") {
+        running.add(arm.id);
+        events.follow(arm.id, { ...on, ended });
+      } else ended({ end: arm });
     });
   }
 
@@ -122,8 +135,10 @@ export function comparePage({ about, events, openSource, onProblem }) {
     element,
     title: strings.compare,
     update(fresh) {
+      const first = !about.collections.length && fresh.collections.length;
       about = fresh;
       arms.update(fresh);
+      if (first) begin(); // there is something to look in now
     },
     async shown(argument) {
       list();

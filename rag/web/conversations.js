@@ -6,7 +6,11 @@ import { strings } from "./strings.js";
 
 const PAGE = 50;
 
-/** Make the list. onGone(id) is called when a conversation was deleted. */
+/**
+ * Make the list; onGone(id) is called when a conversation was deleted.
+ *
+ * Where there is no room for it beside the conversation, `toggle` is the button that opens it above it.
+ */
 export function conversationList({ onGone, onProblem }) {
   const search = h("input", {
     type: "search",
@@ -19,12 +23,24 @@ export function conversationList({ onGone, onProblem }) {
   const none = h("p", { class: "muted small", hidden: true });
   const element = h(
     "nav",
-    { class: "conversations", id: "conversations", "aria-label": strings.conversations },
+    { class: "conversations", id: "conversations", "aria-label": strings.conversations, onclick: chosen, onkeydown: leave },
     h("a", { class: "button new", href: "#/ask" }, icon("plus"), strings.newConversation),
     search,
     list,
     none,
     more,
+  );
+  const toggle = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet icon history",
+      "aria-label": strings.conversations,
+      "aria-controls": "conversations",
+      "aria-expanded": "false",
+      onclick: () => open(!isOpen()),
+    },
+    icon("list"),
   );
   let current = null;
   let timer = 0;
@@ -91,6 +107,29 @@ export function conversationList({ onGone, onProblem }) {
     await load();
   }
 
+  const isOpen = () => element.classList.contains("open");
+
+  function open(is) {
+    element.classList.toggle("open", is);
+    toggle.setAttribute("aria-expanded", String(is));
+    if (is) search.focus();
+  }
+
+  function chosen(event) {
+    if (event.target.closest("a")) open(false);
+  }
+
+  function leave(event) {
+    if (event.key !== "Escape" || !isOpen()) return;
+    event.stopPropagation();
+    open(false);
+    toggle.focus();
+  }
+
+  document.addEventListener("pointerdown", ({ target }) => {
+    if (isOpen() && !element.contains(target) && !toggle.contains(target) && !target.closest("dialog")) open(false);
+  });
+
   function later() {
     clearTimeout(timer);
     timer = setTimeout(load, 200);
@@ -106,17 +145,13 @@ export function conversationList({ onGone, onProblem }) {
 
   return {
     element,
+    toggle,
     load: () => load(),
     /** Mark the one that is shown; null for a new one. */
     show(id) {
       current = id;
-      element.classList.remove("open");
+      open(false);
       mark();
-    },
-    toggle() {
-      const open = element.classList.toggle("open");
-      if (open) search.focus();
-      return open;
     },
   };
 }

@@ -39,6 +39,8 @@ export const strings = {
   withAdapter: (name) => (name === "base" ? "no adapter" : `adapter ${name}`),
   edit: "Edit",
   editQuestion: "Edit the question",
+  replacesLater: (count) =>
+    `The new answer takes this one’s place. ${count === 1 ? "The question after it goes" : `The ${count} questions after it go`}, with ${count === 1 ? "its answer" : "their answers"}.`,
   editMore: "The new question takes this one’s place; what was said after it goes.",
   askAgain: "Ask again",
   copyQuestion: "Copy the question",
@@ -237,7 +239,14 @@ export const strings = {
   startRun: "Start",
   cancelRun: "Stop",
   resumeRun: "Go on",
+  stopping: (run) =>
+    run.kind === "evaluation" || run.state === "checking" ? "Stopping…" : "Stopping…; it saves after this step.",
   deleteRun: "Delete",
+  deleteRunSure: {
+    training: (title) => `Delete the training “${title}” with its files and checkpoints? A finished adapter stays. This cannot be undone.`,
+    decision: (title) => `Delete the decision “${title}” with its files, checkpoints and report? This cannot be undone.`,
+    evaluation: (title) => `Delete this evaluation of “${title}” with its scores? The questions stay. This cannot be undone.`,
+  },
   base: "Trained for",
   licence: "Licence",
   trainedOn: "Examples",
@@ -340,6 +349,7 @@ export const strings = {
   questionSet: "Questions",
   setName: (set) => `${set.name} (${count(set.questions, "question", "questions")})`,
   deleteSet: "Delete these questions",
+  deleteSetSure: (set) => `Delete ${strings.setName(set)}? What was measured with them stays. This cannot be undone.`,
   scoreAnswers: "Also answer the questions and score the answers",
   scoreAnswersMore: "Used for the answers. They are made one at a time, while nobody else waits.",
   addQuestions: "Add questions",
@@ -525,6 +535,7 @@ export const strings = {
   integer: (n) => number.format(n),
 
   failed: "That did not work.",
+  fileChanged: "The file has changed since it was chosen; choose it again.",
   signIn: "Sign in",
   userName: "Name",
   password: "Password",

@@ -6,8 +6,8 @@ import { strings } from "./strings.js";
 const AT = ["#/documents", "#/ask", "#/ask", "#/ask", "#/compare"];
 let card = null;
 
-/** Begin the tour; it stands in a corner, and everything on the page stays usable. */
-export function startTour() {
+/** Begin the tour; it stands in a corner. onAdded(collection) is called when it has brought the sample handbook in. */
+export function startTour({ onAdded }) {
   close();
   let step = 0;
   const title = h("h2", { tabindex: "-1", id: "tour-title" });
@@ -62,7 +62,7 @@ export function startTour() {
     button.disabled = true;
     try {
       const { collection } = await api.post("/api/sample");
-      location.hash = `#/documents/${collection}`;
+      await onAdded(collection);
       go(1);
     } catch (error) {
       button.disabled = false;

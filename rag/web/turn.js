@@ -6,7 +6,8 @@ import { strings } from "./strings.js";
 /**
  * Make the view of a turn as the server gives it; { element, on, grown } where `on` takes the turn's events.
  *
- * open(citations, index) shows a citation; ask(question, { plain, replaces }) asks in the turn's place or after it.
+ * open(citations, index) shows a citation; ask(question, { plain, replaces, asksFirst }) asks in the turn's place or
+ * after it; where later turns would go, it asks first whether they may.
  */
 export function turnView(turn, { open, ask }) {
   const usesDocuments = turn.collection !== null;
@@ -14,7 +15,7 @@ export function turnView(turn, { open, ask }) {
     usesDocuments,
     open,
     askPlain: () => ask(turn.question, { plain: true }),
-    again: () => ask(turn.question, { replaces: turn.id }),
+    again: () => ask(turn.question, { replaces: turn.id, asksFirst: true }),
   });
   const question = h("h2", { class: "question", dir: "auto", tabindex: "-1" }, turn.question);
   const edit = h(

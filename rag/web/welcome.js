@@ -1,14 +1,14 @@
 // What stands where no question was asked yet: what answers come from, and what to do first.
 import { h, icon } from "./dom.js";
 import { strings } from "./strings.js";
-import { startTour } from "./tour.js";
 
-/** Return the parts of an empty conversation. */
-export function welcome({ of }) {
+/** Return the parts of an empty conversation; tour() begins the tour. */
+export function welcome({ of, tour }) {
+  const guide = () => h("button", { type: "button", class: "quiet", onclick: tour }, icon("info"), strings.tour);
   const found = of.chosen();
   if (!of.usesDocuments() && of.hasCollections()) return [heading(strings.welcome), h("p", {}, strings.welcomePlain)];
   if (found?.documents) {
-    return [heading(strings.welcome), h("p", {}, strings.welcomeMore(found.name, found.documents)), tour()];
+    return [heading(strings.welcome), h("p", {}, strings.welcomeMore(found.name, found.documents)), guide()];
   }
   return [
     heading(strings.nothingYet),
@@ -28,10 +28,9 @@ export function welcome({ of }) {
         icon("plus"),
         strings.addDocuments,
       ),
-      tour(),
+      guide(),
     ),
   ];
 }
 
 const heading = (text) => h("h2", { class: "h1" }, text);
-const tour = () => h("button", { type: "button", class: "quiet", onclick: startTour }, icon("info"), strings.tour);

@@ -174,3 +174,79 @@ def test_narrow_screen_hides_the_conversations_behind_a_button(open_page: Callab
     ask(page)
     expect(page.locator(".foot")).to_be_visible()
     expect(conversations).to_be_hidden()
+    toggle = page.get_by_role("button", name="Conversations")
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(conversations).to_be_hidden()
+    expect(toggle).to_be_focused()
+    toggle.click()
+    page.mouse.click(380, 600)
+    expect(conversations).to_be_hidden()
+    toggle.click()
+    conversations.get_by_role("link", name=QUESTION).click()
+    expect(conversations).to_be_hidden()
+
+
+def test_list_that_grows_stays_one_list_and_is_not_doubled_when_stopped(
+    open_page: Callable[..., Page], live: Live
+) -> None:
+    live.generator.replies = ["1. Alpha\n2. Beta\n3. Gamma\n\nThat is " + "all " * 400]
+    live.generator.gate = Beat(0.05)
+    page = open_page()
+    ask(page)
+    prose = page.locator(".prose")
+    expect(prose).to_contain_text("all all")
+    assert prose.locator("ol").count() == 1
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".ending")).to_be_visible()
+    expect(prose.locator("li")).to_have_text(["Alpha", "Beta", "Gamma"])
+    expect(prose.locator("p")).to_have_count(1)
+
+
+def test_answer_in_the_middle_is_made_again_only_after_asking(open_page: Callable[..., Page], live: Live) -> None:
+    live.generator.replies = ["First.", "Second.", "Third."]
+    page = open_page()
+    for number in (1, 2):
+        ask(page)
+        expect(page.locator(".foot")).to_have_count(number)
+    page.get_by_role("button", name="Try again").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The question after it goes, with its answer.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".turn")).to_have_count(2)
+    page.get_by_role("button", name="Try again").first.click()
+    dialog.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".turn")).to_have_count(1)
+    expect(page.locator(".prose")).to_contain_text("Third.")
+
+
+def test_escape_on_another_page_leaves_the_answer_alone(open_page: Callable[..., Page], live: Live) -> None:
+    live.generator.replies = ["one two three four five six seven eight nine ten. " * 3]
+    live.generator.gate = Beat()
+    page = open_page()
+    ask(page)
+    expect(page.locator(".prose")).to_contain_text("two")
+    page.get_by_role("link", name="Documents").click()
+    page.get_by_role("searchbox").first.press("Escape")
+    page.get_by_role("link", name="Ask", exact=True).click()
+    expect(page.locator(".foot")).to_be_visible()
+    assert live.generator.closed == 0
+
+
+def test_closing_a_source_leads_back_to_where_it_was_opened(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    for number in (1, 2):
+        ask(page)
+        expect(page.locator(".foot")).to_have_count(number)
+    page.locator("button.marker").first.click()
+    expect(page.locator(".source mark")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("button.marker").first).to_be_focused()
+    page.get_by_role("button", name="How this came about").last.click()
+    passage = page.locator(".insight a").first
+    passage.click()
+    expect(page.locator(".source")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".source")).to_be_hidden()
+    expect(passage).to_be_focused()

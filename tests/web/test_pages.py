@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from rag.types import Document
-from tests.serving import REPLY, Live
+from tests.fakes import ScriptedGenerator
+from tests.serving import REPLY, Beat, Live
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
@@ -58,6 +59,55 @@ def test_arms_are_compared_voted_on_and_exported(
     expect(page.get_by_role("button", name="B is best")).to_have_attribute("aria-pressed", "true")
 
 
+def test_comparison_has_an_address_survives_a_reload_and_can_be_stopped(
+    open_page: Callable[..., Page], live: Live
+) -> None:
+    live.generator.replies = ["one two three four five six seven eight nine ten. " * 40]
+    live.generator.gate = Beat()
+    page = open_page()
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator(".arm")).to_have_count(3)
+    page.get_by_label("Your question").fill(QUESTION)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator(".result-arm").first).to_contain_text("two")
+    page.reload()
+    expect(page.locator(".result-arm").first).to_contain_text("one two")
+    expect(page.locator(".earlier li")).to_have_count(1)
+    page.locator(".result").get_by_role("button", name="Stop").click()
+    expect(page.locator(".vote")).to_be_visible()
+    expect(page.locator(".result").get_by_role("button", name="Stop")).to_have_count(0)
+    expect(page.locator(".ending")).to_have_count(3)
+
+
+def test_ways_to_compare_are_those_that_the_server_has_now(
+    open_page: Callable[..., Page], live: Live, generator: ScriptedGenerator
+) -> None:
+    live.client.delete("/api/collections/handbook").raise_for_status()
+    generator.adapters = ()
+    page = open_page()
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator(".arm")).to_have_count(2)
+    expect(page.get_by_label("Documents of way 1").locator("option")).to_have_count(1)
+    live.client.post("/api/sample").raise_for_status()
+    generator.adapters = ("house-style",)
+    page.get_by_role("link", name="Ask", exact=True).click()
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_label("Adapter of way 2")).to_be_visible()
+    expect(page.get_by_label("Documents of way 2")).to_have_value("sample-handbook")
+
+
+def test_page_whose_parts_are_gone_is_loaded_anew(open_page: Callable[..., Page]) -> None:
+    """An old page on a server that was updated meanwhile asks for files of a version that is no more."""
+    page = open_page()
+    expect(page.get_by_label("Your question")).to_be_visible()
+    page.evaluate("() => { window.isOld = true; }")
+    page.route("**/compare.js", lambda route: route.fulfill(status=404), times=1)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("button", name="Compare")).to_be_visible()
+    assert page.evaluate("() => window.isOld") is None
+
+
 def test_two_thousand_documents_come_a_page_at_a_time(open_page: Callable[..., Page], live: Live) -> None:
     many = live.service.workspace.collection("many", create=True)
     many.add_documents(Document(f"file-{number:04}.md", f"Text {number}.", f"File {number}") for number in range(2000))
@@ -103,7 +153,9 @@ def test_tour_leads_through_the_sample_handbook(open_page: Callable[..., Page], 
     page.get_by_role("button", name="Use the sample handbook").click()
     expect(page.get_by_role("heading", name="Ask in your own words")).to_be_visible()
     page.get_by_role("button", name="How many paid days").click()
-    expect(page.get_by_label("Your question")).not_to_be_empty()
+    expect(page.get_by_label("Collection")).to_have_value("sample-handbook")
+    page.locator("button.send").click()
+    expect(page.locator(".prose button.marker").first).to_be_visible()
     for title in ("Check every sentence", "Look behind an answer", "Compare before you decide"):
         page.get_by_role("button", name="Next").click()
         expect(page.get_by_role("heading", name=title)).to_be_visible()
