@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from models.base import AccessError
+from models.base import AccessError, InputError
 from rag.access import Principal
 from rag.answer import AnswerStream
 from rag.api.answers import outcomes
@@ -65,13 +65,12 @@ class Evaluation:
         Measure.
 
         Raises:
-            InputError: the questions are about other documents.
+            InputError: the questions are about other documents, or nothing can be measured with them.
             AccessError: the right to the collection was taken back.
             Stopped: it was ended.
         """
         self._stopping = stopping
-        rows = self._service.workspace.store.evaluations.questions(self._run.settings["set_id"])
-        asked = known.read("".join(json.dumps(row) + "\n" for row in rows), "the question set")
+        asked = read_set(self._service, self._run.settings["set_id"], answers=self._run.settings["answers"])
         info = self._allowed()
         base = self._service.workspace.collection(info.name)
         cases: dict[str, dict[str, Any]] = {}
@@ -150,6 +149,23 @@ async def _when_nobody_waits(service: Service, scope: str, make: Callable[[], An
     finally:
         job.cancel()
     raise ValueError("the job ended without an Answer")
+
+
+def read_set(service: Service, set_id: int, *, answers: bool) -> known.Known:
+    """
+    Read the questions of a set, to look for their passages and, with ``answers``, to have them answered.
+
+    Raises:
+        InputError: nothing can be measured with them.
+    """
+    rows = service.workspace.store.evaluations.questions(set_id)
+    asked = known.read("".join(json.dumps(row) + "\n" for row in rows), "the question set")
+    if not asked.judged and not answers:
+        raise InputError(
+            "none of these questions names words of a document that could be looked for; have them answered, too:"
+            ' tick “Also answer the questions”, or send "answers": true.'
+        )
+    return asked
 
 
 def require_whole(service: Service, principal: Principal, collection: str) -> CollectionInfo:

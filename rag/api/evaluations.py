@@ -17,7 +17,7 @@ from rag.access import Principal
 from rag.api.answers import Body
 from rag.api.comparisons import voted_rows
 from rag.api.errors import ApiError, missing
-from rag.api.evaluating import require_whole
+from rag.api.evaluating import read_set, require_whole
 from rag.api.launching import launch
 from rag.api.runs import RunRow, visible
 from rag.api.service import PrincipalDep, Service, ServiceDep
@@ -89,6 +89,7 @@ def delete_questions(set_id: SetRow, service: ServiceDep, principal: PrincipalDe
 async def evaluate(body: NewEvaluation, service: ServiceDep, principal: PrincipalDep) -> dict[str, Any]:
     """Start an evaluation; ``GET /api/runs/{run_id}`` tells how far it is."""
     asked = await run_in_threadpool(_set, service, principal, body.set_id)
+    await run_in_threadpool(read_set, service, asked.id, answers=body.answers)
     await run_in_threadpool(service.require_adapter, body.adapter)
     runs = service.workspace.store.runs
     settings = body.model_dump() | {"set": asked.name}

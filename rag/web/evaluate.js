@@ -1,9 +1,9 @@
 // Evaluating: how well a collection's passages are found and its questions answered, over time, and the failures.
 import * as api from "./api.js";
 import { caseList } from "./cases.js";
-import { announce, h, icon } from "./dom.js";
-import { choiceOf, field, fileBox, nameBox, workForm } from "./fields.js";
+import { announce, h } from "./dom.js";
 import { plot } from "./plot.js";
+import { questionsPanel } from "./questions.js";
 import { failureOf, follow, isOpen, progressLine, runActions, stateBadge } from "./runs.js";
 import { strings } from "./strings.js";
 
@@ -30,7 +30,12 @@ export function evaluatePage({ about, openSource, onProblem }) {
   });
   const history = h("section", { "aria-label": strings.evaluations });
   const chosen = h("div", {});
-  const begin = h("section", { class: "panel", "aria-labelledby": "new-evaluation" });
+  const begin = questionsPanel({
+    collection: () => current,
+    onStarted: (run) => (location.hash = addressOf(current, run.id)),
+    onChange: load,
+    onProblem,
+  });
   const empty = h("div", { class: "notice", hidden: true }, h("p", {}, strings.nothingToEvaluate));
   const element = h(
     "div",
@@ -41,7 +46,7 @@ export function evaluatePage({ about, openSource, onProblem }) {
     chosen,
     curve.element,
     history,
-    begin,
+    begin.element,
   );
   let current = about.collection;
   let runs = [];
@@ -55,7 +60,7 @@ export function evaluatePage({ about, openSource, onProblem }) {
     runs = found.runs;
     curve.update(seriesOf(runs));
     history.replaceChildren(...(runs.length ? [h("h2", {}, strings.evaluations), tableOf(runs, current)] : []));
-    begin.replaceChildren(...startForm(found.sets));
+    begin.update(found.sets, about);
     return true;
   }
 
@@ -67,80 +72,6 @@ export function evaluatePage({ about, openSource, onProblem }) {
     } catch (error) {
       onProblem(error);
     }
-  }
-
-  function startForm(sets) {
-    const set = choiceOf(sets.map((one) => [String(one.id), strings.setName(one)]), { required: true });
-    const answers = h("input", { type: "checkbox" });
-    const adapter = choiceOf([
-      ["", strings.defaultAdapter(about.adapter_for_passages)],
-      ["base", strings.noAdapter],
-      ...about.adapters.map((name) => [name, name]),
-    ]);
-    const start = async () => {
-      const body = { set_id: Number(set.value), answers: answers.checked, adapter: adapter.value || null };
-      const run = await api.post("/api/evaluations", body);
-      location.hash = addressOf(current, run.id);
-    };
-    const remove = async () => {
-      try {
-        await api.remove(`/api/question-sets/${set.value}`);
-        await load();
-      } catch (error) {
-        onProblem(error);
-      }
-    };
-    const parts = [h("h2", { id: "new-evaluation" }, strings.newEvaluation)];
-    if (sets.length) {
-      parts.push(
-        workForm(
-          { label: strings.startEvaluation, work: start, onProblem, pageStates: api.PAGE_STATES },
-          h("div", { class: "row ends" }, field(strings.questionSet, set), h("button", { type: "button", onclick: remove }, icon("trash"), strings.deleteSet)),
-          h("label", { class: "check" }, answers, strings.scoreAnswers),
-          field(strings.adapter, adapter, strings.scoreAnswersMore),
-        ),
-      );
-    }
-    return [...parts, uploadForm(!sets.length)];
-  }
-
-  function uploadForm(open) {
-    const name = nameBox();
-    const file = fileBox({ required: true });
-    const put = async () => keep(name.value, await file.files[0].text());
-    const keep = async (as, text) => {
-      const made = await api.post("/api/question-sets", { collection: current, name: as, text });
-      announce(strings.setKept(made.questions));
-      await load();
-    };
-    const fromVotes = h(
-      "button",
-      {
-        type: "button",
-        onclick: async () => {
-          try {
-            await keep("votes", null);
-          } catch (error) {
-            onProblem(error);
-          }
-        },
-      },
-      strings.fromVotes,
-    );
-    return h(
-      "details",
-      { class: "more-fields", open },
-      h("summary", {}, strings.addQuestions),
-      h("p", { class: "muted small" }, strings.addQuestionsMore),
-      h("pre", { class: "said", tabindex: "0" }, strings.questionExample),
-      workForm(
-        { label: strings.keepQuestions, work: put, onProblem, pageStates: api.PAGE_STATES },
-        field(strings.name, name, strings.collectionRule),
-        field(strings.questionFile, file),
-      ),
-      h("p", { class: "muted small" }, strings.fromVotesMore),
-      fromVotes,
-    );
   }
 
   return {
@@ -161,7 +92,7 @@ export function evaluatePage({ about, openSource, onProblem }) {
       collection.replaceChildren(...names.map((one) => h("option", { selected: one === current }, one)));
       element.querySelector("h1").focus({ preventScroll: true });
       empty.hidden = names.length > 0;
-      begin.hidden = !names.length;
+      begin.element.hidden = !names.length;
       if (!names.length) return;
       try {
         if ((await load()) && run) {

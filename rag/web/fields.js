@@ -41,8 +41,31 @@ export const fileBox = (attributes = {}) =>
   h("input", { type: "file", accept: ".jsonl,.ndjson,.json,application/jsonl,application/json", ...attributes });
 
 /** A choice among values: [[value, label], …]. */
-export const choiceOf = (options, attributes = {}) =>
-  h("select", attributes, options.map(([value, label]) => h("option", { value }, label)));
+export function choiceOf(options, attributes = {}) {
+  const choice = h("select", attributes);
+  offer(choice, options);
+  return choice;
+}
+
+/** Offer other values; the one that is chosen stays, if it still is among them. */
+export function offer(choice, options) {
+  const chosen = choice.value;
+  choice.replaceChildren(...options.map(([value, label]) => h("option", { value, selected: value === chosen }, label)));
+}
+
+/** Browsers refuse to read a file again that was changed since it was chosen. */
+async function requireUnchanged(form) {
+  for (const box of form.querySelectorAll(".field:not([hidden]) > input[type=file]")) {
+    try {
+      for (const file of box.files) await file.slice(0, 1).arrayBuffer();
+    } catch {
+      box.value = "";
+      box.closest("details")?.setAttribute("open", "");
+      box.focus();
+      throw new Error(strings.fileChanged);
+    }
+  }
+}
 
 /** A form whose button rests while it works; what is refused stands above the button until the next try. */
 export function workForm({ label, work, onProblem, pageStates }, ...parts) {
@@ -53,10 +76,12 @@ export function workForm({ label, work, onProblem, pageStates }, ...parts) {
     {
       class: "work",
       onsubmit: async (event) => {
+        const form = event.currentTarget;
         event.preventDefault();
         said.replaceChildren();
         send.disabled = true;
         try {
+          await requireUnchanged(form);
           await work();
         } catch (error) {
           if (pageStates.has(error.code)) onProblem(error);

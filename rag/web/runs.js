@@ -1,5 +1,6 @@
 // Runs: what a long program of the server says while it works, followed from this tab through reloads and lost servers.
 import * as api from "./api.js";
+import { confirmed } from "./dialogs.js";
 import { h, icon } from "./dom.js";
 import { strings } from "./strings.js";
 
@@ -55,23 +56,28 @@ export function stateBadge(run) {
   return h("span", { class: `badge ${kind}`, "data-state": run.state }, strings.runStates[run.state]);
 }
 
+const stopping = new Set(); // when the turns began whose end was asked for
+const isStopping = (run) => isOpen(run) && stopping.has(run.started);
+
 /** What can be done with a run in its state; after each, done() is called, after its removal gone(). */
 export function runActions(run, { done, gone, onProblem }) {
+  const said = h("span", { class: "muted", role: "status", tabindex: "-1" }, isStopping(run) && strings.stopping(run));
   const act = (label, work, { primary = false, name = null } = {}) =>
     h(
       "button",
       {
         type: "button",
         class: primary ? "primary" : "",
-        onclick: async (event) => {
-          const button = event.currentTarget;
+        disabled: isStopping(run),
+        onclick: async ({ currentTarget: button }) => {
           button.disabled = true;
           try {
             await work();
           } catch (error) {
             onProblem(error);
           }
-          button.disabled = false;
+          button.disabled = isStopping(run);
+          if ([button, document.body].includes(document.activeElement)) (button.disabled ? said : button).focus();
         },
       },
       name && icon(name),
@@ -81,13 +87,22 @@ export function runActions(run, { done, gone, onProblem }) {
     await api.post(`/api/runs/${run.id}/${what}`);
     done();
   };
+  const stop = async () => {
+    await api.post(`/api/runs/${run.id}/cancel`);
+    if (run.started) {
+      stopping.add(run.started);
+      said.textContent = strings.stopping(run);
+    }
+    done();
+  };
   const remove = async () => {
+    if (!(await confirmed(strings.deleteRunSure[run.kind](run.title), strings.delete, strings.cancel))) return;
     await api.remove(`/api/runs/${run.id}`);
     gone();
   };
   const deletion = act(strings.deleteRun, remove, { name: "trash" });
   if (run.state === "planned") return [act(strings.startRun, send("start"), { primary: true }), deletion];
-  if (isOpen(run)) return [act(strings.cancelRun, send("cancel"), { name: "stop" })];
+  if (isOpen(run)) return [act(strings.cancelRun, stop, { name: "stop" }), said];
   if (run.state === "done") return [deletion];
   const label = run.state === "failed" ? strings.retry : strings.resumeRun;
   return [act(label, send("resume"), { primary: true, name: "again" }), deletion];

@@ -85,6 +85,19 @@ def test_answers_are_scored_by_the_queue(live: Live) -> None:
     assert not cases["badge"]["failed"]
 
 
+def test_questions_without_evidence_are_measured_only_with_their_answers(live: Live) -> None:
+    rows = [{"question": "What does a lost badge cost?", "answer": "five pounds"}]
+    asked = put(live.client, rows=text(rows)).json()["id"]
+    refused = live.client.post("/api/evaluations", json={"set_id": asked})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["type"] == "invalid_request_error"
+    assert "have them answered, too" in refused.json()["error"]["message"]
+    assert live.client.get("/api/evaluations", params={"collection": "handbook"}).json()["runs"] == []
+    run = live.client.post("/api/evaluations", json={"set_id": asked, "answers": True}).json()["id"]
+    result = ended(live, run)["result"]
+    assert (result["retrieval"], result["answers"]["n"]) == (None, 1)
+
+
 def test_bad_lines_are_named_and_nothing_is_kept(live: Live) -> None:
     refused = put(live.client, rows='{"question": "a", "answer": "b"}\n{"answer": "no question"}\nnot json\n')
     assert refused.status_code == 422

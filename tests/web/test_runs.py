@@ -101,7 +101,11 @@ def test_bad_examples_are_named_in_the_page(adapters: Path, open_page: Callable[
     expect(run.get_by_role("alert")).to_contain_text("train.jsonl, line 2: is not JSON", timeout=PROGRAM_MS)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("heading", name="Adapters", exact=True)).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Delete")).to_be_focused()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Adapters", exact=True)).to_be_focused()
     expect(page.locator(".run-list")).to_have_count(0)
 
 
@@ -148,6 +152,36 @@ def test_collection_is_measured_and_its_failures_lead_to_the_source(
     expect(view).to_contain_text("Evidence among the first ten0.667")
 
 
+def test_changed_file_is_chosen_again_and_its_questions_are_deleted(
+    open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page()
+    page.get_by_role("link", name="Evaluate").click()
+    page.get_by_label("Name", exact=True).fill("first")
+    path = tmp_path / "q.jsonl"
+    path.write_bytes(b"no json\n")
+    page.get_by_label("File (JSON Lines)").set_input_files(path)
+    page.get_by_role("button", name="Keep these questions").click()
+    expect(page.get_by_role("alert").filter(has_text="line 1")).to_be_visible()
+    path.write_bytes(lines([{"question": "What does a lost badge cost?", "answer": "five pounds"}]))
+    page.get_by_role("button", name="Keep these questions").click()
+    expect(page.get_by_role("alert").filter(has_text="choose it again")).to_be_visible()
+    expect(page.get_by_label("File (JSON Lines)")).to_be_focused()
+    expect(page.get_by_label("File (JSON Lines)")).to_have_value("")
+    page.get_by_label("File (JSON Lines)").set_input_files(path)
+    page.get_by_role("button", name="Keep these questions").click()
+    expect(page.get_by_label("Questions", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="have them answered, too")).to_be_visible()
+    page.get_by_role("button", name="Delete these questions").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Delete these questions")).to_be_focused()
+    page.get_by_role("button", name="Delete these questions").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Add questions")).to_be_focused()
+    expect(page.get_by_label("Questions", exact=True)).to_be_hidden()
+
+
 def test_votes_become_questions_with_the_keyboard_alone(open_page: Callable[..., Page], live: Live) -> None:
     live.generator.replies = [REPLY, "Nothing."]
     page = open_page()
@@ -188,12 +222,26 @@ def test_evaluation_that_runs_is_followed_and_stopped(open_page: Callable[..., P
     view = page.get_by_role("region", name="Evaluation", exact=True)
     expect(view.locator(".progress-line")).to_contain_text("Answering")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.route("**/cancel", lambda route: route.fulfill(status=204))  # the server takes its time
     view.get_by_role("button", name="Stop").click()
+    expect(view.get_by_role("status")).to_have_text("Stopping…")
+    expect(view.get_by_role("status")).to_be_focused()
+    page.get_by_role("link", name="Documents").click()
+    page.go_back()
+    expect(view.get_by_role("status")).to_have_text("Stopping…")
+    expect(view.get_by_role("button", name="Stop")).to_be_disabled()
+    live.client.post(f"/api/runs/{run}/cancel")
     expect(view.locator("[data-state]")).to_have_text("stopped")
     expect(page.locator(".toast")).to_have_count(0)
-    live.generator.gate.set()
     view.get_by_role("button", name="Go on").click()
+    expect(view.get_by_role("button", name="Stop")).to_be_enabled()
+    page.get_by_text("Add questions").click()
+    page.get_by_label("Name", exact=True).fill("second")
+    live.generator.gate.set()
     expect(view.locator("[data-state]")).to_have_text("done", timeout=60_000)
+    expect(page.get_by_role("region", name="Evaluations").locator("tbody [data-state]")).to_have_text("done")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("second")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
 
 
 def test_requirements_have_their_prior_at_once(open_page: Callable[..., Page], live: Live, picture: Picture) -> None:
