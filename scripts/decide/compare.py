@@ -10,19 +10,27 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from rag.evaluate.statistics import POWER, SEED, SIGNIFICANT
+from rag.evaluate.statistics import SEED, SIGNIFICANT
+from scripts.decide.task import Asked
 
 DRAWS = 10_000
 CELLS = 2_000_000
 """So many numbers are drawn at a time, 16 MB."""
 
+FEWEST_GROUPS = 10
+"""From fewer groups nothing can be shown among ten pairs: exchanging the signs of nine of them has too few outcomes."""
+
 EXACT_UP_TO = 12
 """So many documents that differ have all 2^12 exchanges of their signs tried, more are drawn."""
+
+RULE_OF_THREE = 3
+"""Where none of ``n`` questions differs, up to ``3 / n`` of all may (95 %)."""
 
 Values = npt.NDArray[np.float64]
 Pair = tuple[str, str]
@@ -40,7 +48,7 @@ class Difference:
         narrow: the 90 % interval, for saying that two are equivalent.
         p: from exchanging the two arms' scores of whole documents, after Holm over all pairs.
         needed: questions that would show a difference of this size, or of the margin where that is larger, in four
-            of five tries; 0 where the arms did not differ on any question.
+            of five tries, among as many pairs; 0 where the arms did not differ on any question.
         questions: how many were compared.
         documents: how many clusters they make.
     """
@@ -60,8 +68,19 @@ class Difference:
         return self.p < SIGNIFICANT and (self.low > 0 or self.high < 0)
 
     def is_within(self, margin: float) -> bool:
-        """Whether the two are equivalent: the whole 90 % interval lies within a margin that was named before."""
-        return -margin < self.narrow[0] and self.narrow[1] < margin
+        """
+        Whether the two are equivalent: the whole 90 % interval lies within a margin that was named before.
+
+        Where no question differs the interval has no width, and then as many questions must have been asked as leave
+        no room for such a difference (the rule of three).
+        """
+        has_room = self.needed == 0 and self.questions * margin < RULE_OF_THREE
+        return -margin < self.narrow[0] and self.narrow[1] < margin and not has_room
+
+    def turned(self) -> Difference:
+        """Return the first less the second."""
+        low, high = self.narrow
+        return replace(self, value=-self.value, low=-self.high, high=-self.low, narrow=(-high, -low))
 
 
 def compare_all(scores: Mapping[str, Values], clusters: Sequence[str], margin: float) -> dict[Pair, Difference]:
@@ -79,7 +98,22 @@ def compare_all(scores: Mapping[str, Values], clusters: Sequence[str], margin: f
     pairs = list(itertools.combinations(scores, 2))
     raw = {(one, other): difference(scores[one], scores[other], clusters, margin) for one, other in pairs}
     adjusted = _holm([raw[pair].p for pair in pairs])
-    return {pair: _with_p(raw[pair], p) for pair, p in zip(pairs, adjusted, strict=True)}
+    harder = (_power(len(pairs)) / _power(1)) ** 2  # the first pair must be shown among all of them
+    return {
+        pair: replace(raw[pair], p=p, needed=math.ceil(raw[pair].needed * harder))
+        for pair, p in zip(pairs, adjusted, strict=True)
+    }
+
+
+def groups(asked: Sequence[Asked]) -> list[str]:
+    """Return what each question is drawn with: its document or, where documents are few, the passage it is about."""
+    documents = [one.cluster for one in asked]
+    if len(set(documents)) >= FEWEST_GROUPS:
+        return documents
+    return [
+        f"{document}: {one.evidence[0].quote}" if one.evidence else document
+        for document, one in zip(documents, asked, strict=True)
+    ]
 
 
 def difference(first: Values, second: Values, clusters: Sequence[str], margin: float) -> Difference:
@@ -105,12 +139,6 @@ def interval(values: Values, clusters: Sequence[str]) -> tuple[float, float]:
     """Return the 95 % interval of a mean, documents drawn."""
     low, high = np.quantile(_drawn_means(*_by_cluster(values, clusters)), [0.025, 0.975])
     return float(low), float(high)
-
-
-def _with_p(found: Difference, p: float) -> Difference:
-    return Difference(
-        found.value, found.low, found.high, found.narrow, p, found.needed, found.questions, found.documents
-    )
 
 
 def _by_cluster(values: Values, clusters: Sequence[str]) -> tuple[Values, Values]:
@@ -156,11 +184,16 @@ def _p_value(sums: Values) -> float:
 
 
 def _needed(values: Values, means: Values, margin: float) -> int:
-    """``((1.96 + 0.84) * sd / d) ** 2``, with the standard deviation that documents drawn together show."""
+    """``((1.96 + 0.84) * sd / d) ** 2`` of one pair, with the deviation that documents drawn together show."""
     if len(values) < 2 or not np.any(values):
         return 0
     deviation = max(float(means.std()) * math.sqrt(len(values)), float(values.std(ddof=1)))
-    return max(2, math.ceil((POWER * deviation / max(abs(float(values.mean())), margin)) ** 2))
+    return max(2, math.ceil((_power(1) * deviation / max(abs(float(values.mean())), margin)) ** 2))
+
+
+def _power(pairs: int) -> float:
+    """Return the normal quantiles of a two-sided 5 %, shared by so many pairs, and of a power of 80 %, added."""
+    return NormalDist().inv_cdf(1 - SIGNIFICANT / 2 / pairs) + NormalDist().inv_cdf(0.8)
 
 
 def _holm(p_values: Sequence[float]) -> list[float]:

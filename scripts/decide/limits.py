@@ -8,14 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.squad import words
+from models.squad import contains, words
 from rag.evaluate.statistics import FEW
+from scripts.decide.compare import FEWEST_GROUPS, groups
 from scripts.decide.measure import PRIMARY, holds
 from scripts.decide.task import Asked
 
 FEW_DOCUMENTS = 20
 """From fewer documents an interval by drawing documents is rough."""
 
+FEW_ANSWERABLE = 15
+"""With fewer questions that have an answer, declining is what decides."""
+
+SHORT_WORDS = 6
+"""References of more words are sentences, which seldom stand in a document word by word."""
+
+NAMED = 5
 HALF = 0.5
 
 Values = npt.NDArray[np.float64]
@@ -30,10 +38,12 @@ class Limit:
     Attributes:
         sentence: what, and why.
         forbids: which arms must not win because of it; empty for a remark only.
+        yields_to_gain: whether it holds only for arms that are not shown to beat the model as it is.
     """
 
     sentence: str
     forbids: tuple[str, ...] = ()
+    yields_to_gain: bool = False
 
 
 SEARCHING = ("retrieval", "both", "grounded")
@@ -43,10 +53,18 @@ ALL = ("base", "retrieval", "adapter", "both", "grounded")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How many test questions the documents can answer at all: those that could be looked up, and those that stood."""
+    """
+    How many test questions the documents can answer at all.
+
+    Attributes:
+        looked_up: those for which that can be looked up.
+        stand: those of them whose answer stood there.
+        strangers: documents that questions name as evidence, and that are not there.
+    """
 
     looked_up: int
     stand: int
+    strangers: tuple[str, ...] = ()
 
 
 def of_test(asked: Sequence[Asked]) -> list[Limit]:
@@ -61,6 +79,15 @@ def of_test(asked: Sequence[Asked]) -> list[Limit]:
                 ALL,
             )
         )
+    answerable = sum(one.answerable for one in asked)
+    if answerable < FEW_ANSWERABLE <= len(asked):
+        limits.append(
+            Limit(
+                f"{answerable or 'None'} of the {len(asked)} test questions {'has' if answerable == 1 else 'have'} an "
+                "answer: the test tells who declines, and hardly who answers rightly. Add questions with an answer.",
+                ALL,
+            )
+        )
     known = sum(bool(one.references) or not one.answerable for one in asked)
     if known < min(FEW, len(asked)):
         what = "no test question has references" if not known else f"only {known} test questions have references"
@@ -72,20 +99,52 @@ def of_test(asked: Sequence[Asked]) -> list[Limit]:
                 ALL,
             )
         )
-    clusters = len({one.cluster for one in asked})
-    if len(asked) >= FEW and clusters < FEW_DOCUMENTS:
-        limits.append(
+    return [*limits, *_of_groups(asked)] if len(asked) >= FEW else limits
+
+
+def _of_groups(asked: Sequence[Asked]) -> list[Limit]:
+    """Return what follows from questions that are about the same documents, and right or wrong together."""
+    documents, drawn = len({one.cluster for one in asked}), len(set(groups(asked)))
+    if drawn < FEWEST_GROUPS:
+        return [
             Limit(
-                f"The {len(asked)} questions are about {clusters} documents only. Questions about one document are "
+                f"The {len(asked)} questions are about {drawn} passages of {documents} documents only, and questions "
+                "about one passage are right or wrong together: no number of them shows a difference. Ask about other "
+                "passages, or other documents.",
+                ALL,
+            )
+        ]
+    if documents < FEWEST_GROUPS:
+        return [
+            Limit(
+                f"The {len(asked)} questions are about {documents} documents only. They are drawn by the {drawn} "
+                "passages that answer them, as if passages of one document had nothing in common, so the intervals are "
+                "rather too narrow."
+            )
+        ]
+    if documents < FEW_DOCUMENTS:
+        return [
+            Limit(
+                f"The {len(asked)} questions are about {documents} documents only. Questions about one document are "
                 "right or wrong together, so the intervals are rough."
             )
-        )
-    return limits
+        ]
+    return []
 
 
 def of_documents(held: Held | None) -> list[Limit]:
     """Return what the documents do not allow to conclude."""
-    if held is None or not held.looked_up:
+    if held is None:
+        return []
+    if held.strangers:
+        named = ", ".join(held.strangers[:NAMED]) + (", …" if len(held.strangers) > NAMED else "")
+        return [
+            Limit(
+                f"Questions name documents as evidence that are not there: {named}. Whether these were found cannot be "
+                "told; name them as the collection does."
+            )
+        ]
+    if not held.looked_up:
         return []
     if held.stand == 0:
         return [
@@ -94,6 +153,7 @@ def of_documents(held: Held | None) -> list[Limit]:
                 "looked up. Nothing can be concluded about retrieval: it had nothing to find. Index the documents that "
                 "hold the answers, or correct the references.",
                 SEARCHING,
+                yields_to_gain=True,
             )
         ]
     if held.stand < HALF * held.looked_up:
@@ -110,7 +170,8 @@ def of_results(tables: Tables) -> list[Limit]:
     """Return what the results do not allow to conclude."""
     limits = []
     forms = [table["form"] for table in tables.values() if "form" in table]
-    if forms and not any(np.nansum(values) for values in forms):
+    required = bool(forms) and float(np.mean(~np.isnan(forms[0]))) > HALF
+    if required and not any(np.nansum(values) for values in forms):
         limits.append(
             Limit(
                 "No way ever met the required form. Either no answer of this model can have it, or the schema or "
@@ -129,6 +190,14 @@ def of_results(tables: Tables) -> list[Limit]:
         elif all((values == 1).all() for values in rights):
             limits.append(Limit("Every way answered every question: the test is too easy and decides nothing.", ALL))
     return limits
+
+
+def of_adapters(names: Sequence[str]) -> list[Limit]:
+    """Return what cannot be known of adapters that were there already."""
+    if not names:
+        return []
+    told = " and ".join(names)
+    return [Limit(f"What {told} learnt from is not known here; test questions that were among it would flatter it.")]
 
 
 def of_arms(*, searches: bool, trained: bool, grounded: bool) -> list[Limit]:
@@ -155,22 +224,26 @@ def held(asked: Sequence[Asked], documents: Iterable[tuple[str, str]], score: st
     Count the questions whose answer stands in the documents.
 
     Args:
-        asked: the questions; those with evidence are looked up by its quotes, others by their references.
+        asked: the questions; those with evidence are looked up by its quotes, others by their references, if these
+            are a few words: whole sentences seldom stand anywhere word by word.
         documents: source and text of each.
         score: references of ``fields`` and ``execution`` are no words to look up.
     """
     by_words = score not in ("fields", "execution")
-    looked_up = [one for one in asked if one.answerable and (one.evidence or (by_words and one.references))]
+    looked_up = [one for one in asked if one.answerable and (one.evidence or (by_words and _is_short(one)))]
     missing = dict(enumerate(looked_up))
+    strangers = {one.source: None for question in looked_up for one in question.evidence}
     for source, text in documents:
-        if not missing:
-            break
-        said = f" {' '.join(words(text))} "
-        missing = {number: one for number, one in missing.items() if not _stands(one, source, text, said)}
-    return Held(len(looked_up), len(looked_up) - len(missing))
+        strangers.pop(source, None)
+        missing = {number: one for number, one in missing.items() if not _stands(one, source, text)}
+    return Held(len(looked_up), len(looked_up) - len(missing), tuple(strangers))
 
 
-def _stands(asked: Asked, source: str, text: str, said: str) -> bool:
+def _is_short(asked: Asked) -> bool:
+    return any(len(words(wanted)) <= SHORT_WORDS for wanted in asked.references)
+
+
+def _stands(asked: Asked, source: str, text: str) -> bool:
     if asked.evidence:
         return any(one.source == source and holds(text, one) for one in asked.evidence)
-    return any(f" {' '.join(words(wanted))} " in said for wanted in asked.references)
+    return any(contains(text, wanted) for wanted in asked.references)

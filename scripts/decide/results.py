@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.decide.arms import Arm
-from scripts.decide.compare import difference, interval
+from scripts.decide.compare import difference, groups, interval
 from scripts.decide.config import Rates
 from scripts.decide.costs import J_PER_KWH
 from scripts.decide.measure import Scored, table
@@ -69,7 +69,7 @@ def figures(of_arm: ArmResult, base: ArmResult | None, margin: float, rates: Rat
     measures = {}
     for name, values in of_arm.table.items():
         has = ~np.isnan(values)
-        clusters = [one.asked.cluster for one, there in zip(of_arm.scored, has, strict=True) if there]
+        clusters = groups([one.asked for one, there in zip(of_arm.scored, has, strict=True) if there])
         measures[name] = {
             "mean": float(values[has].mean()),
             "interval": list(interval(values[has], clusters)),
@@ -97,7 +97,7 @@ def _less_base(of_arm: ArmResult, base: ArmResult | None, name: str, margin: flo
     both = ~np.isnan(first) & ~np.isnan(second)
     if not both.any():
         return None
-    clusters = [one.asked.cluster for one, there in zip(of_arm.scored, both, strict=True) if there]
+    clusters = groups([one.asked for one, there in zip(of_arm.scored, both, strict=True) if there])
     found = difference(first[both], second[both], clusters, margin)
     return {"value": found.value, "interval": [found.low, found.high], "n": found.questions}
 

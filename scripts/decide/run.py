@@ -18,12 +18,13 @@ from rag.workspace import Workspace
 from scripts.decide import limits
 from scripts.decide.arms import Bench, Track
 from scripts.decide.build import Built, build, settings_of
-from scripts.decide.compare import Difference, Pair, compare_all
+from scripts.decide.compare import Difference, Pair, compare_all, groups
 from scripts.decide.config import DecideConfig
 from scripts.decide.freshness import Freshness, replay
 from scripts.decide.limits import Limit
 from scripts.decide.measure import PRIMARY, score
-from scripts.decide.recommend import Evidence, Recommendation, Standing, recommend
+from scripts.decide.evidence import Evidence, Standing
+from scripts.decide.recommend import Recommendation, recommend
 from scripts.decide.requirements import Prior, prior
 from scripts.decide.results import ArmResult, result
 from scripts.decide.task import Task
@@ -96,10 +97,20 @@ def decide(
         *limits.of_arms(
             searches=config.searches, trained="plain" in built.trained, grounded="grounded" in built.trained
         ),
+        *limits.of_adapters([name for name in (config.adapter, config.grounded_adapter) if name]),
     ]
     pairs = _compared(answered.results, config.margin)
     standings = [_standing(one, built) for one in answered.results if PRIMARY in one.table]
-    evidence = Evidence(standings, pairs, unknown, config.requirements, expected, answered.freshness, config.margin)
+    evidence = Evidence(
+        standings,
+        pairs,
+        unknown,
+        config.requirements,
+        expected,
+        answered.freshness,
+        config.margin,
+        counts_points=config.score in ("f1", "fields"),
+    )
     return Decision(
         config,
         task,
@@ -163,5 +174,5 @@ def _compared(results: Sequence[ArmResult], margin: float) -> dict[Pair, Differe
     if len(known) < 2:
         return {}
     has = ~np.isnan(known[0].table[PRIMARY])
-    clusters = [one.asked.cluster for one, there in zip(known[0].scored, has, strict=True) if there]
+    clusters = groups([one.asked for one, there in zip(known[0].scored, has, strict=True) if there])
     return compare_all({one.arm.name: one.table[PRIMARY][has] for one in known}, clusters, margin)

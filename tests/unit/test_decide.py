@@ -19,13 +19,14 @@ from scripts.decide import limits
 from scripts.decide.__main__ import app
 from scripts.decide.arms import BY_NAME
 from scripts.decide.cache import Cited, Output, Outputs, Passage
-from scripts.decide.compare import compare_all, difference
+from scripts.decide.compare import compare_all, difference, groups
 from scripts.decide.config import DecideConfig, Requirements
+from scripts.decide.evidence import Evidence, Standing
 from scripts.decide.form import from_pattern, from_schema
 from scripts.decide.freshness import Freshness, Replayed, edited
 from scripts.decide.measure import score
 from scripts.decide.plot import Point, svg
-from scripts.decide.recommend import Evidence, Recommendation, Standing, recommend
+from scripts.decide.recommend import Recommendation, recommend
 from scripts.decide.requirements import prior
 from scripts.decide.task import Asked, read_task
 from tests.training import write_rows
@@ -52,6 +53,7 @@ def judged(
     seconds: dict[str, float] | None = None,
     freshness: Freshness | None = None,
     limit: list[limits.Limit] | None = None,
+    counts_points: bool = False,
     **requirements: Any,
 ) -> Recommendation:
     """Recommend on outcomes, one number per question for each arm."""
@@ -62,7 +64,9 @@ def judged(
         Standing(name, float(values.mean()), (seconds or {}).get(name, 1.0)) for name, values in scores.items()
     ]
     pairs = compare_all(scores, clusters, 0.05)
-    return recommend(Evidence(standings, pairs, limit or [], wanted, prior(wanted), freshness, 0.05))
+    return recommend(
+        Evidence(standings, pairs, limit or [], wanted, prior(wanted), freshness, 0.05, counts_points=counts_points)
+    )
 
 
 def outcomes(shares: dict[str, float], questions: int = 100, seed: int = 0) -> dict[str, list[float]]:
@@ -164,14 +168,87 @@ def test_documents_without_the_answers_say_nothing_about_retrieval() -> None:
     held = limits.held(asked, [("a.md", "Nothing of it stands here.")], "contains")
     assert held == limits.Held(40, 0)
     found = limits.of_documents(held)
-    told = judged(outcomes({"base": 0.1, "retrieval": 0.9, "adapter": 0.9}), limit=found)
+    told = judged(outcomes({"base": 0.1, "retrieval": 0.12, "adapter": 0.9}), limit=found, facts=True)
     assert told.winner == "adapter"
     assert any("retrieval is ruled out" in sentence for sentence in told.sentences)
+    assert told.sentences[-1] == "The requirements spoke for retrieval, which is ruled out here."
+    nothing = judged(outcomes({"base": 0.1, "retrieval": 0.12}), limit=found)
+    assert (nothing.verdict, nothing.advised) == ("nothing can be concluded", None)
+    assert "The documents hold the answer to none" in nothing.sentences[0]
+    gain = judged(outcomes({"base": 0.1, "retrieval": 0.9}), limit=found)
+    assert gain.winner == "retrieval", "what was measured counts more than what could be looked up"
     some = limits.held(asked, [("a.md", "Ask in room 3, or in Room 4!")], "contains")
     assert some == limits.Held(40, 2)
     assert "hold the answer to 2 of the 40" in limits.of_documents(some)[0].sentence
     quoted = [Asked("1", "q", "", ("x",), (Place("a.md", "ask in room"),), answerable=True, form=None)]
     assert limits.held(quoted, [("a.md", "Please ask in room 3.")], "fields") == limits.Held(1, 1)
+    elsewhere = limits.held(quoted, [("handbook/a.md", "Please ask in room 3.")], "fields")
+    assert elsewhere == limits.Held(1, 0, ("a.md",))
+    (stranger,) = limits.of_documents(elsewhere)
+    assert (stranger.forbids, "that are not there: a.md" in stranger.sentence) == ((), True)
+    sentence = "Recordings of the third room are kept for six days."
+    long = [Asked("1", "q", "", (sentence,), (), answerable=True, form=None)]
+    assert limits.held(long, [("a.md", "Room 3: 6 days.")], "f1").looked_up == 0
+
+
+def test_test_of_questions_without_an_answer_names_no_winner() -> None:
+    asked = [Asked(str(n), f"q{n}", "", ("x",) * (n < 10), (), answerable=n < 10, form=None) for n in range(40)]
+    (found,) = limits.of_test(asked)
+    assert found.sentence.startswith("10 of the 40 test questions have an answer")
+    assert judged(outcomes({"base": 0.0, "retrieval": 0.9}), limit=[found]).verdict == "nothing can be concluded"
+
+
+def about(documents: int, quotes: int, questions: int = 60) -> list[Asked]:
+    """Return questions about so many documents, and so many passages of each."""
+    places = [Place(f"{number % documents}.md", f"quote {number // documents % quotes}") for number in range(questions)]
+    return [
+        Asked(str(number), f"q{number}", "", ("x",), (place,), answerable=True, form=None)
+        for number, place in enumerate(places)
+    ]
+
+
+def test_questions_about_few_documents_are_drawn_by_their_passages() -> None:
+    one_book = about(1, 60)
+    assert len(set(groups(one_book))) == 60
+    assert len(set(groups(about(12, 5)))) == 12
+    (rough,) = limits.of_test(one_book)
+    assert (rough.forbids, "about 1 documents only. They are drawn by the 60 passages" in rough.sentence) == ((), True)
+    right = [1.0] * 58 + [0.0] * 2
+    pairs = compare_all({name: np.array(right) * (name != "base") for name in ARMS}, groups(one_book), 0.05)
+    assert pairs["base", "retrieval"].is_shown
+    (hopeless,) = limits.of_test(about(2, 3))
+    assert set(hopeless.forbids) == set(ARMS)
+    assert "about 6 passages of 2 documents only" in hopeless.sentence
+
+
+def test_questions_that_are_needed_count_all_comparisons() -> None:
+    rng = np.random.default_rng(3)
+    scores = {name: (rng.random(100) < (0.4 if name == "base" else 0.5)).astype(float) for name in ARMS}
+    names = [str(number) for number in range(100)]
+    alone = difference(scores["base"], scores["retrieval"], names, 0.05).needed
+    among = compare_all(scores, names, 0.05)["base", "retrieval"].needed
+    assert among == pytest.approx(alone * (2.807 + 0.842) ** 2 / (1.96 + 0.842) ** 2, rel=0.01)
+
+
+def test_no_difference_on_few_questions_is_no_proof_that_there_is_none() -> None:
+    same = [1.0, 0.0] * 15
+    assert "no question made a difference" in " ".join(judged({"base": same, "retrieval": same}).sentences)
+    more = [1.0, 0.0] * 30
+    assert "there is no difference of 5 points" in " ".join(judged({"base": more, "retrieval": more}).sentences)
+
+
+def test_way_that_is_not_shown_to_beat_a_base_that_is_ruled_out_is_compared_with_it() -> None:
+    rights = outcomes({"base": 0.55, "retrieval": 0.62, "both": 0.15, "grounded": 0.15})
+    told = judged(rights, changes="often", facts=True)
+    assert (told.verdict, told.advised) == ("no difference shown", "retrieval")
+    assert told.sentences[1].startswith("No difference shown between retrieval and the model as it is: retrieval")
+
+
+def test_points_are_not_called_questions() -> None:
+    told = judged(outcomes({"base": 0.1, "retrieval": 0.6}), counts_points=True)
+    assert told.sentences[1].startswith("Retrieval scores ")
+    assert "of 100 points more than the model as it is" in told.sentences[1]
+    assert not any("questions rightly" in sentence for sentence in told.sentences)
 
 
 def test_tests_that_decide_nothing_are_named() -> None:
