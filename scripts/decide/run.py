@@ -89,16 +89,7 @@ def decide(
     built = build(config, task, model, out, settings, embedder, told)
     answered = _answer(config, task, model, built, out, track, embedder)
     expected = prior(config.requirements)
-    tables = {one.arm.name: one.table for one in answered.results}
-    unknown = [
-        *limits.of_test(task.asked),
-        *limits.of_documents(built.held),
-        *limits.of_results(tables),
-        *limits.of_arms(
-            searches=config.searches, trained="plain" in built.trained, grounded="grounded" in built.trained
-        ),
-        *limits.of_adapters([name for name in (config.adapter, config.grounded_adapter) if name]),
-    ]
+    unknown = _unknown(config, task, built, answered.results)
     pairs = _compared(answered.results, config.margin)
     standings = [_standing(one, built) for one in answered.results if PRIMARY in one.table]
     evidence = Evidence(
@@ -153,6 +144,18 @@ def _answer(
         if config.changes and base is not None and config.documents is not None:
             freshness = replay(bench, base, bench.arms(), config, config.documents)
         return _Answered(tuple(results), freshness, generator.engine)
+
+
+def _unknown(config: DecideConfig, task: Task, built: Built, results: Sequence[ArmResult]) -> list[limits.Limit]:
+    """Return what cannot be concluded."""
+    trained = built.trained
+    return [
+        *limits.of_test(task.asked),
+        *limits.of_documents(built.held),
+        *limits.of_results({one.arm.name: one.table for one in results}),
+        *limits.of_arms(searches=config.searches, trained="plain" in trained, grounded="grounded" in trained),
+        *limits.of_adapters([name for name in (config.adapter, config.grounded_adapter) if name]),
+    ]
 
 
 def _standing(of_arm: ArmResult, built: Built) -> Standing:
