@@ -20,10 +20,10 @@ from scripts.decide.arms import Bench, Track
 from scripts.decide.build import Built, build, settings_of
 from scripts.decide.compare import Difference, Pair, compare_all, groups
 from scripts.decide.config import DecideConfig
+from scripts.decide.evidence import Evidence, Standing
 from scripts.decide.freshness import Freshness, replay
 from scripts.decide.limits import Limit
 from scripts.decide.measure import PRIMARY, score
-from scripts.decide.evidence import Evidence, Standing
 from scripts.decide.recommend import Recommendation, recommend
 from scripts.decide.requirements import Prior, prior
 from scripts.decide.results import ArmResult, result
