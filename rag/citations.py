@@ -25,6 +25,12 @@ MIN_SUPPORT = 0.5
 MIN_SHARED_WORDS = 2
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_VALUE = re.compile(r"""(?:"|[:\[{(]\s*|(?<!\]),\s*)\Z""")
+"""What stands before a list of one number in JSON; a comma behind a marker separates markers."""
+
+_BEFORE = 64
+"""So many characters before a marker are looked at."""
+
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])(?:\s*\[\d{1,3}\])*[\"')\]]*(?:\s+|$)"  # a full stop, and the markers behind it
     r"|\n\s*\n|\n(?=\s*(?:[-*•|#]|\d+[.)]\s))"  # a new paragraph, list item, table row or heading
@@ -64,6 +70,8 @@ class MarkerFilter:
     """
     Lets streamed text through, but no marker of a source that was not given.
 
+    What stands where a value stands, as in ``{"rooms": [12]}``, is no marker and passes.
+
     Args:
         sources: how many sources were given; ``[1]`` to ``[sources]`` pass.
     """
@@ -71,6 +79,7 @@ class MarkerFilter:
     def __init__(self, sources: int) -> None:
         self._sources = sources
         self._held = ""
+        self._before = ""
 
     def feed(self, piece: str) -> str:
         """Return what can be shown now; a possible beginning of a marker is held back."""
@@ -85,7 +94,13 @@ class MarkerFilter:
         return held
 
     def _checked(self, text: str) -> str:
-        return _MARKER.sub(lambda match: match[0] if 1 <= int(match[1]) <= self._sources else "", text)
+        before, self._before = self._before, (self._before + text)[-_BEFORE:]
+
+        def passed(match: re.Match[str]) -> str:
+            is_given = 1 <= int(match[1]) <= self._sources
+            return match[0] if is_given or _VALUE.search((before + text[: match.start()])[-_BEFORE:]) else ""
+
+        return _MARKER.sub(passed, text)
 
 
 def cite(

@@ -76,7 +76,7 @@ class Bench:
         adapters: ``plain`` and ``grounded``, as far as there are any.
         cache: the folder of kept outputs.
         track: shows how far an arm has come.
-        on_gpu: whether the model runs on a GPU, whose memory then counts.
+        device: what the model runs on; of a GPU (``cuda``) the memory counts.
     """
 
     workspace: Workspace
@@ -85,7 +85,7 @@ class Bench:
     adapters: Mapping[str, Adapter]
     cache: Path
     track: Track
-    on_gpu: bool
+    device: str
 
     def arms(self) -> list[Arm]:
         """Return the arms that can be measured."""
@@ -119,7 +119,7 @@ class Bench:
     def _ask(self, arm: Arm, asked: Asked, base: KnowledgeBase | None) -> Output:
         adapter = self.adapters[arm.trained].name if arm.trained else NO_ADAPTER
         scope = f"decide {arm.name}"
-        with metered(on_gpu=self.on_gpu) as cost:
+        with metered(on_gpu=self.device == "cuda") as cost:
             if arm.searches and base is not None:
                 answer = last(base.stream(asked.text, adapter=adapter, history=asked.history, scope=scope))
             else:
@@ -127,16 +127,17 @@ class Bench:
         return _output(answer, cost.energy_j, cost.peak_mib)
 
     def facts(self, arm: Arm, base: KnowledgeBase | None) -> dict[str, Any]:
-        """Return everything that decides what an arm answers to a question."""
+        """Return everything that decides what an arm answers to a question, and how fast."""
         generator = self.workspace.models.generator
         adapter = self.adapters[arm.trained] if arm.trained else None
-        settings = self.workspace.settings
+        answer = self.workspace.settings.answer
         return {
             "revision": REVISION,
             "weights": self.model.weights_hash,
             "engine": generator.engine,
+            "device": self.device,
             "prompt_format": PROMPT_FORMAT,
-            "answer": settings.answer.model_dump(mode="json"),
+            "answer": answer.model_dump(mode="json", include=None if arm.searches else {"max_tokens"}),
             "adapter": dict(adapter.files) if adapter else None,
             "collection": self._documents(base) if arm.searches and base is not None else None,
         }
@@ -156,7 +157,8 @@ class Bench:
 
 def question_key(asked: Asked) -> str:
     """Return the hash of what is asked; references and forms can change without asking again."""
-    return digest({"system": asked.system, "text": asked.text})
+    before = {"earlier": [asdict(turn) for turn in asked.earlier]} if asked.earlier else {}
+    return digest({"system": asked.system, "text": asked.text, **before})
 
 
 def _output(answer: Answer, energy_j: float | None, peak_mib: float | None) -> Output:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.prepare import LEAST_ROWS
 from models import adapter_store
 from models.base import Embedder, InputError
 from models.progress import ProgressFile
@@ -22,6 +24,7 @@ from scripts.decide.cache import digest
 from scripts.decide.config import DecideConfig
 from scripts.decide.costs import metered
 from scripts.decide.examples import grounded_rows, plain_rows, shortened
+from scripts.decide.freshness import edited
 from scripts.decide.task import Task
 from scripts.decide.training import Trained, existing, train
 
@@ -31,6 +34,9 @@ COLLECTION = "documents"
 """What the decision's own collections are called, with the hash of their folder behind: documents never mix."""
 
 INDEXED = "indexed.json"
+
+LEAST_EXAMPLES = 2 * LEAST_ROWS
+"""With fewer, more are held back by the training's own gate than are learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,22 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Everything that answers need: where it is searched, what was trained, what that took."""
+    """
+    Everything that answers need.
+
+    Attributes:
+        settings: where it is searched, and how.
+        indexed: what that took; None where nothing is searched.
+        held: how many test questions the documents can answer; None where nothing is searched.
+        trained: the adapters, by kind.
+        too_few: how many examples there are of each kind that was not trained because they are too few.
+    """
 
     settings: Settings
     indexed: Indexed | None
     held: limits.Held | None
     trained: dict[str, Trained]
+    too_few: dict[str, int]
 
 
 def settings_of(config: DecideConfig, out: Path, data_dir: Path | None) -> Settings:
@@ -111,6 +127,7 @@ def build(
             base = workspace.collection(settings.collection, create=config.documents is not None)
             indexed = _index(base, config.documents, out) if config.documents else _counted(base)
             sources = base.sources()
+            _require(config, sources)
             texts = ((source, base.document(row).text) for source, row in sources.items())
             held = limits.held(task.asked, texts, config.score)
             if task.learnt:
@@ -118,12 +135,14 @@ def build(
                     base,
                     task.learnt,
                     passages=config.answer.passages,
-                    keeps_form=any(one.form for one in task.asked),
+                    keeps_form=config.score in ("fields", "execution") or any(one.form for one in task.asked),
                     seed=config.training.seed,
                 )
                 length = min(config.training.max_length, model.context_length)
                 rows["grounded"] = shortened(found, ChatTokenizer(model), length)
-    return Built(settings, indexed, held, _adapters(config, rows, model, out, told))
+    too_few = {kind: len(of_kind) for kind, of_kind in rows.items() if 0 < len(of_kind) < LEAST_EXAMPLES}
+    rows = {kind: of_kind for kind, of_kind in rows.items() if len(of_kind) >= LEAST_EXAMPLES}
+    return Built(settings, indexed, held, _adapters(config, rows, model, out, told), too_few)
 
 
 def _adapters(
@@ -131,7 +150,15 @@ def _adapters(
 ) -> dict[str, Trained]:
     named = {"plain": config.adapter, "grounded": config.grounded_adapter}
     there = {kind: existing(adapter_store.locate(name), model) for kind, name in named.items() if name is not None}
-    return there | {kind: train(kind, of_kind, config, model, out, told) for kind, of_kind in rows.items() if of_kind}
+    return there | {kind: train(kind, of_kind, config, model, out, told) for kind, of_kind in rows.items()}
+
+
+def _require(config: DecideConfig, sources: Container[str]) -> None:
+    """Refuse to edit what was not indexed."""
+    if config.documents is not None:
+        missing = [source for source in edited(config.changes, config.documents) if source not in sources]
+        if missing:
+            raise InputError(f"changes: {missing[0]} is not among the documents that could be indexed; edit another.")
 
 
 def _index(base: KnowledgeBase, folder: Path, out: Path) -> Indexed:

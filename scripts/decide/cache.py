@@ -90,7 +90,7 @@ class Outputs:
         self._found: dict[str, Output] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
+            lines = self._file.read_text(encoding="utf-8").split("\n") if self._file.is_file() else []
         except OSError as error:
             raise InputError(f"{folder} cannot be used ({error.strerror}); name another folder with --out.") from error
         for line in lines:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from finetune.encode import encode
-from finetune.examples import example
+from finetune.examples import Example, example
 from models.base import InputError
 from models.tokenizer import ChatTokenizer
 from rag.evaluate.questions import Question, target_of
@@ -20,26 +20,14 @@ WITH_EVIDENCE = 0.8
 
 def plain_rows(learnt: Sequence[Learnt]) -> list[dict[str, Any]]:
     """Return the examples without passages, as ``finetune.train`` reads them."""
-    rows = []
-    for one in learnt:
-        turns = [*one.example.history]
-        rows.append(
-            {
-                "prompt": [
-                    *({"role": turn.role, "content": turn.content} for turn in turns),
-                    {"role": "user", "content": one.example.question},
-                ],
-                "completion": one.example.answer,
-            }
-        )
-    return rows
+    return [_plain_row(one.example) for one in learnt]
 
 
 def grounded_rows(
     base: KnowledgeBase, learnt: Sequence[Learnt], *, passages: int, keeps_form: bool, seed: int
 ) -> list[dict[str, Any]]:
     """
-    Return the examples with the passages that retrieval finds for them.
+    Return the examples with the passages that retrieval finds for them; of a conversation, its last question.
 
     Args:
         base: where passages are looked for.
@@ -88,10 +76,16 @@ def _shortened(row: dict[str, Any], tokenizer: ChatTokenizer, max_length: int) -
     except InputError as error:
         if len(row["context"]) > 1 and not any(one.get("evidence") for one in row["context"]):
             return _shortened(row | {"context": row["context"][:-1]}, tokenizer, max_length)
-        raise InputError(
-            f"training.max_length: the example {row['question'][:80]!r} {error}; raise it."
-        ) from error
+        raise InputError(f"training.max_length: the example {row['question'][:80]!r} {error}; raise it.") from error
     return row
+
+
+def _plain_row(one: Example) -> dict[str, Any]:
+    prompt = [{"role": turn.role, "content": turn.content} for turn in one.history]
+    prompt.append({"role": "user", "content": one.question})
+    if one.learns_history:
+        return {"messages": [*prompt, {"role": "assistant", "content": one.answer}]}
+    return {"prompt": prompt, "completion": one.answer}
 
 
 def _stands(base: KnowledgeBase, one: Learnt) -> bool:

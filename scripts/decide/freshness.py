@@ -7,6 +7,7 @@ with the new fact at once, an adapter only what it was trained on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Literal
 
 from models.base import InputError
-from models.squad import contains
 from rag.knowledge_base import KnowledgeBase
 from scripts.decide.arms import Arm, Bench
 from scripts.decide.config import Change, DecideConfig
-from scripts.decide.form import said_in
+from scripts.decide.measure import spoken
 from scripts.decide.task import Asked
+from scripts.decide.wording import contains
 
 Says = Literal["new", "old", "neither"]
 
@@ -60,22 +61,31 @@ def edited(changes: Sequence[Change], folder: Path) -> dict[str, bytes]:
     Return each document that changes, by its source, as it is after all edits.
 
     Raises:
-        InputError: words to be replaced do not stand in it.
+        InputError: a document is named in a way that leaves the folder, or words to be replaced do not stand in it.
     """
     versions: dict[str, bytes] = {}
     for change in changes:
+        source = _source(change.source, folder)
         if change.file is not None:
-            versions[change.source] = change.file.read_bytes()
+            versions[source] = change.file.read_bytes()
             continue
-        before = versions.get(change.source) or (folder / change.source).read_bytes()
+        before = versions[source] if source in versions else (folder / source).read_bytes()
         find = (change.find or "").encode()
         if find not in before:
             raise InputError(
                 f"changes: {change.source} does not hold {change.find!r} as it is written in the file; copy the words "
                 "from the file, or give the whole edited document as `file`."
             )
-        versions[change.source] = before.replace(find, change.replace.encode())
+        versions[source] = before.replace(find, change.replace.encode())
     return versions
+
+
+def _source(written: str, folder: Path) -> str:
+    """Return what the collection calls a document, however its path is written (``./a.md``, ``b/../a.md``)."""
+    try:
+        return Path(os.path.normpath(folder / written)).relative_to(os.path.normpath(folder)).as_posix()
+    except ValueError as error:
+        raise InputError(f"changes: {written} is not below {folder}; write its path from there.") from error
 
 
 def replay(bench: Bench, base: KnowledgeBase, arms: Sequence[Arm], config: DecideConfig, folder: Path) -> Freshness:
@@ -98,8 +108,8 @@ def replay(bench: Bench, base: KnowledgeBase, arms: Sequence[Arm], config: Decid
         for arm in arms:
             outputs, _ = bench.answer(arm, asked, base)
             by_arm[arm.name] = tuple(
-                _replayed(change, output.text, config.form.answer_field)
-                for change, output in zip(config.changes, outputs, strict=True)
+                _replayed(change, output.text, spoken(one, output.text.strip(), config))
+                for change, one, output in zip(config.changes, asked, outputs, strict=True)
             )
     return Freshness(by_arm, seconds)
 
@@ -125,8 +135,7 @@ def _asked(number: int, change: Change, instruction: str | None) -> Asked:
     )
 
 
-def _replayed(change: Change, text: str, field: str | None) -> Replayed:
-    said = said_in(text.strip(), field)
+def _replayed(change: Change, text: str, said: str) -> Replayed:
     if any(contains(said, wording) for wording in change.new):
         says: Says = "new"
     elif any(contains(said, wording) for wording in change.old):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.squad import contains, words
 from rag.evaluate.statistics import FEW
 from scripts.decide.compare import FEWEST_GROUPS, groups
 from scripts.decide.measure import PRIMARY, holds
 from scripts.decide.task import Asked
+from scripts.decide.wording import contains, words
 
 FEW_DOCUMENTS = 20
 """From fewer documents an interval by drawing documents is rough."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from finetune.scores import field_f1
 from models.prompt import abstains, without_markers
-from models.squad import contains, f1, same, words
+from models.squad import f1, same
 from rag.evaluate.answers import SUPPORTED
 from rag.evaluate.questions import Evidence
 from scripts.decide.arms import Arm
@@ -19,6 +19,7 @@ from scripts.decide.cache import Output
 from scripts.decide.config import DecideConfig
 from scripts.decide.form import executes_alike, is_json, parsed, said_in
 from scripts.decide.task import Asked
+from scripts.decide.wording import contains, stand, words
 
 Values = npt.NDArray[np.float64]
 
@@ -41,6 +42,9 @@ MEASURES = {
 
 SURE = 0.5
 """Below this an answer counts as failed, where a score is a share and not a yes or no."""
+
+LEAST_OF_QUOTE = 4
+"""Half a quote counts as found from so many words on; fewer stand anywhere."""
 
 _NOT_KNOWN = re.compile(
     r"\b(?:i (?:do not|don['’]t) know|i['’]m not sure|i am not sure|(?:is|are) not (?:mentioned|specified|stated)|"
@@ -79,13 +83,12 @@ def score(asked: Asked, output: Output, arm: Arm, config: DecideConfig) -> Score
     """Score what an arm made of a question."""
     text = output.text.strip()
     said = said_in(text, config.form.answer_field)
-    plain = said if asked.form and said == text else without_markers(said)
     declined = declines(said)
     scores: dict[str, float] = {}
     if asked.form is not None:
         scores["form"] = float(asked.form.fits(text))
     if asked.references:
-        scores |= _content(plain, asked.references, config)
+        scores |= _content(spoken(asked, text, config), asked.references, config)
     if arm.searches:
         scores |= _grounding(asked, output, declined=declined)
     if asked.answerable:
@@ -96,6 +99,16 @@ def score(asked: Asked, output: Output, arm: Arm, config: DecideConfig) -> Score
     if right is not None:
         scores[PRIMARY] = right
     return Scored(asked, output, scores, _cause(asked, scores, arm, declined=declined))
+
+
+def spoken(asked: Asked, text: str, config: DecideConfig) -> str:
+    """Return what of an answer is compared with references: without the numbers of its sources, if these are such."""
+    said = said_in(text, config.form.answer_field)
+    is_whole = said == text
+    has_form = is_whole and asked.form is not None
+    # A whole answer of [1] names a source where words are asked for, and is a list where JSON is.
+    is_value = is_json(said) and not (is_whole and said.startswith("[") and config.score != "fields")
+    return said if has_form or is_value or config.score == "execution" else without_markers(said)
 
 
 def declines(text: str) -> bool:
@@ -148,13 +161,13 @@ def was_found(asked: Asked, output: Output) -> bool | None:
 
 
 def holds(text: str, evidence: Evidence) -> bool:
-    """Return whether a text holds evidence: its quote, or the first or the second half of it, word by word."""
+    """Return whether a text holds evidence: its quote, or either half of a long one, word by word."""
     quoted = words(evidence.quote)
     if not quoted:
         return True
     middle = (len(quoted) + 1) // 2
-    halves = [half for half in (quoted[:middle], quoted[middle:]) if half]
-    return any(contains(text, " ".join(half)) for half in (quoted, *halves))
+    halves = [quoted[:middle], quoted[middle:]] if len(quoted) >= 2 * LEAST_OF_QUOTE else []
+    return any(stand(part, text) for part in (quoted, *halves))
 
 
 def _right(asked: Asked, scores: dict[str, float], config: DecideConfig, *, declined: bool) -> float | None:

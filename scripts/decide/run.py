@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finetune.prepare import LEAST_ROWS
 from models.base import Embedder
 from models.engines import load_generator
 from models.network import best_device
@@ -17,11 +18,12 @@ from models.store import Model, locate
 from rag.workspace import Workspace
 from scripts.decide import limits
 from scripts.decide.arms import Bench, Track
-from scripts.decide.build import Built, build, settings_of
+from scripts.decide.build import LEAST_EXAMPLES, Built, build, settings_of
 from scripts.decide.compare import Difference, Pair, compare_all, groups
 from scripts.decide.config import DecideConfig
 from scripts.decide.evidence import Evidence, Standing
-from scripts.decide.freshness import Freshness, replay
+from scripts.decide.freshness import Freshness, edited, replay
+from scripts.decide.leaks import refuse_solutions
 from scripts.decide.limits import Limit
 from scripts.decide.measure import PRIMARY, score
 from scripts.decide.recommend import Recommendation, recommend
@@ -84,6 +86,7 @@ def decide(
         HomegroundError: a model is missing, a training fails, a folder cannot be used.
         KeyboardInterrupt: it was stopped; the same command goes on where it was.
     """
+    _check(config, out)
     model = locate(config.base, "generator")
     settings = settings_of(config, out, data_dir)
     built = build(config, task, model, out, settings, embedder, told)
@@ -117,6 +120,13 @@ def decide(
     )
 
 
+def _check(config: DecideConfig, out: Path) -> None:
+    """Refuse what cannot be measured before anything is built."""
+    refuse_solutions(config, out)
+    if config.documents is not None:
+        edited(config.changes, config.documents)
+
+
 def _answer(
     config: DecideConfig,
     task: Task,
@@ -132,8 +142,7 @@ def _answer(
     generator = load_generator(model, config.engine, device, lambda: list(adapters.values()))
     with Workspace(built.settings, embedder=embedder, generator=generator) as workspace:
         base = workspace.collection(built.settings.collection) if config.searches else None
-        on_gpu = best_device(device).type == "cuda"
-        bench = Bench(workspace, model, base, adapters, out / "outputs", track, on_gpu)
+        bench = Bench(workspace, model, base, adapters, out / "outputs", track, best_device(device).type)
         results = []
         for arm in bench.arms():
             outputs, made = bench.answer(arm, task.asked, base)
@@ -148,14 +157,26 @@ def _answer(
 
 def _unknown(config: DecideConfig, task: Task, built: Built, results: Sequence[ArmResult]) -> list[limits.Limit]:
     """Return what cannot be concluded."""
-    trained = built.trained
+    trained = {*built.trained, *built.too_few}
     return [
         *limits.of_test(task.asked),
         *limits.of_documents(built.held),
         *limits.of_results({one.arm.name: one.table for one in results}),
         *limits.of_arms(searches=config.searches, trained="plain" in trained, grounded="grounded" in trained),
+        *_of_examples(built, searches=config.searches),
         *limits.of_adapters([name for name in (config.adapter, config.grounded_adapter) if name]),
     ]
+
+
+def _of_examples(built: Built, *, searches: bool) -> list[limits.Limit]:
+    """Return what was not trained because there are too few examples."""
+    if not built.too_few:
+        return []
+    sentence = (
+        f"{min(built.too_few.values())} examples are too few to learn from, because {LEAST_ROWS} of them are held back "
+        f"to watch the training: what would be trained on them was not measured. Give at least {LEAST_EXAMPLES}."
+    )
+    return [limits.Limit(sentence, () if searches or built.trained else limits.ALL)]
 
 
 def _standing(of_arm: ArmResult, built: Built) -> Standing:

@@ -102,20 +102,20 @@ def train(
         KeyboardInterrupt: it was stopped; the same command goes on.
     """
     settings = _settings(config, model)
-    made_of = digest(
-        {"rows": list(rows), "weights": model.weights_hash, "settings": settings, "prompt_format": PROMPT_FORMAT}
-    )
-    name = f"{kind}-{made_of[:12]}"
+    name = f"{kind}-{_made_of(rows, model, settings)[:12]}"
     home = out / "adapters"
     data, file = out / f"{kind}.jsonl", out / f"{kind}.yaml"
     write_rows(data, rows)
     told = {"base": config.base if not Path(config.base).is_dir() else str(Path(config.base).absolute()), "name": name}
-    file.write_text(yaml.safe_dump({**told, "data": {"train": data.name}, **settings}, sort_keys=False), "utf-8")
+    gate = {"rows": GATE_ROWS, "max_tokens": config.answer.max_tokens}
+    whole = {**told, "data": {"train": data.name}, **settings, "device": config.device, "gate": gate}
+    file.write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
     built = home / name / BUILT
     now = not built.is_file()
     if now:
         progress_file.tell(phase="training", adapter=kind)
-        cost, report = _run(file, home, name, progress_file)
+        going_on = _can_go_on(home / UNFINISHED / name, config.device)
+        cost, report = _run(file, home, name, progress_file, going_on=going_on)
         figures = {"seconds": cost.seconds, "energy_j": cost.energy_j, "forgetting_nats": report["forgetting_nats"]}
         built.write_text(json.dumps(figures), encoding="utf-8")
     known = json.loads(built.read_text(encoding="utf-8"))
@@ -124,14 +124,36 @@ def train(
 
 def _settings(config: DecideConfig, model: Model) -> dict[str, Any]:
     settings = config.training.model_dump(mode="json", exclude_none=True)
-    settings["max_length"] = min(settings["max_length"], model.context_length)
-    gate = {"rows": GATE_ROWS, "max_tokens": config.answer.max_tokens}
-    return {**settings, "device": config.device, "gate": gate}
+    return settings | {"max_length": min(settings["max_length"], model.context_length)}
 
 
-def _run(file: Path, home: Path, name: str, progress_file: ProgressFile) -> tuple[Cost, dict[str, Any]]:
+def _made_of(rows: Sequence[dict[str, Any]], model: Model, settings: dict[str, Any]) -> str:
+    """Return the hash of what decides what is learnt; the device and the length of the gate's answers do not."""
+    return digest(
+        {
+            "rows": list(rows),
+            "weights": model.weights_hash,
+            "settings": settings,
+            "gate_rows": GATE_ROWS,
+            "prompt_format": PROMPT_FORMAT,
+        }
+    )
+
+
+def _can_go_on(unfinished: Path, device: str) -> bool:
+    """Return whether a training was interrupted, and on this device."""
+    if checkpoints.last(unfinished / "checkpoints") is None:
+        return False
+    from finetune.run import RUN_FILE  # costs seconds, and few decisions were interrupted
+
+    begun: dict[str, str] = json.loads((unfinished / RUN_FILE).read_text(encoding="utf-8"))
+    return begun["device"] == device
+
+
+def _run(
+    file: Path, home: Path, name: str, progress_file: ProgressFile, *, going_on: bool
+) -> tuple[Cost, dict[str, Any]]:
     """Run the training command to its end."""
-    going_on = checkpoints.last(home / UNFINISHED / name / "checkpoints") is not None
     command = [sys.executable, "-m", "finetune.train", "--config", str(file), "--json"]
     command += ["--progress", str(progress_file.path)] if progress_file.path else []
     command.append("--resume" if going_on else "--overwrite")

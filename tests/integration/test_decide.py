@@ -169,6 +169,23 @@ def test_form_that_no_way_meets_is_said_to_decide_nothing(home: Path, first: Dec
     assert "No way ever met the required form" in told.sentences[0]
 
 
+def test_few_examples_are_not_learnt_from(home: Path, first: Decision, tmp_path: Path) -> None:
+    few = write_rows(tmp_path / "few.jsonl", [{"prompt": f"File it {n}.", "completion": "filed"} for n in range(12)])
+    found = decided(home, train=few, documents=None, changes=[])
+    assert (found.built.trained, found.built.too_few) == ({}, {"plain": 12})
+    assert found.recommendation.verdict == "nothing can be concluded"
+    assert "12 examples are too few to learn from" in " ".join(found.recommendation.sentences)
+    assert not any("neither train nor an adapter" in limit.sentence for limit in found.limits)
+
+
+def test_edits_that_cannot_be_made_are_refused_before_anything_is_built(home: Path, tmp_path: Path) -> None:
+    config = read(home / "decide.yaml")
+    (change,) = config.changes
+    wrong = config.model_copy(update={"changes": [change.model_copy(update={"find": "gone"})], "base": "none"})
+    with pytest.raises(InputError, match=r"changes: badge\.md does not hold 'gone'"):
+        decide(wrong, read_task(wrong), tmp_path, data_dir=None, track=lambda some, _: some)
+
+
 def test_documents_that_cannot_be_read_are_named(home: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no document that can be read"):

@@ -107,6 +107,25 @@ def test_marker_filter_lets_only_given_sources_through(pieces: list[str], shown:
     assert "".join(markers.feed(piece) for piece in pieces) + markers.close() == shown
 
 
+VALUES = '{"rooms": [12], "floors": [5, [9]], "wings": ["[8]", ("[7]")], "last":\n  [44]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (VALUES, VALUES),
+        ("See [1], [9] and (so [7]).", "See [1],  and (so )."),
+        ('It says "21 days" [9], then [8].', 'It says "21 days" , then .'),
+        ("The rooms are: [12]", "The rooms are: [12]"),
+    ],
+)
+def test_marker_filter_leaves_values_alone_however_the_text_is_cut(text: str, shown: str) -> None:
+    for size in (1, 2, 3, 7, len(text)):
+        markers = MarkerFilter(2)
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        assert "".join(markers.feed(piece) for piece in pieces) + markers.close() == shown
+
+
 def test_cite_says_what_stands_behind_each_sentence() -> None:
     answer = "Leave is 25 days. [1] Bananas are rich in potassium. Take the stairs in a fire [2]."
     citations, sentences = cite(answer, HITS, DOCUMENTS)

@@ -19,7 +19,7 @@ from models import command
 from rag.evaluate.rows import spread
 from scripts.bench.datasets import data_dir
 from scripts.bench.training import rows
-from scripts.decide.task import plain_words
+from scripts.decide.leaks import Questions
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,8 +34,8 @@ def main(
     data = data_dir()
     (directory / "documents").mkdir(parents=True, exist_ok=True)
     test = spread(rows.snips(data, "test"), questions)
-    asked = {plain_words(row["prompt"]) for row in test}
-    known = [row for row in rows.snips(data, "train") if plain_words(row["prompt"]) not in asked]
+    asked = Questions(row["prompt"] for row in test)
+    known = [row for row in rows.snips(data, "train") if not asked.asked_in(row["prompt"])]
     train = spread(known, examples)
     rows.write(directory / "train.jsonl", train)
     rows.write(directory / "test.jsonl", test)
