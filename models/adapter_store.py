@@ -86,8 +86,18 @@ def for_passages(offered_names: Sequence[str]) -> str | None:
     Args:
         offered_names: what requests to the model may ask for.
     """
-    shipped = [adapter for adapter in installed() if adapter.directory.parent == SHIPPED]
-    return next((one.name for one in shipped if one.trained_with_context and one.name in offered_names), None)
+    return next((one.name for one in _shipped_for_passages() if one.name in offered_names), None)
+
+
+def shipped_for(base: Model) -> Adapter | None:
+    """Return the shipped adapter that answers from passages with a model; None where none was made for it."""
+    return next((one for one in _shipped_for_passages() if one.base_weights_hash == base.weights_hash), None)
+
+
+def _shipped_for_passages() -> list[Adapter]:
+    return [
+        one for one in installed() if one.directory.parent == SHIPPED and one.trained_with_context and one.is_offered
+    ]
 
 
 def not_offered(name: str, generator: str, known: Sequence[str]) -> ModelError:

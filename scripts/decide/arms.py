@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 REVISION = 1
 """Of how questions are answered here; raised, it makes every kept output worthless."""
 
+SHIPPED = "shipped"
+"""The adapter that comes with the project for its model, among those of a decision."""
+
 Track = Callable[[Sequence[Asked], str], Iterable[Asked]]
 """Passes questions on and shows how far an arm has come."""
 
@@ -73,7 +76,8 @@ class Bench:
         workspace: its generator offers the adapters.
         model: the base model.
         base: the collection that is retrieved from; None without one.
-        adapters: ``plain`` and ``grounded``, as far as there are any.
+        adapters: ``plain``, ``grounded`` and ``shipped``, as far as there are any; the last is what the server uses
+            with retrieval where nobody asks for another.
         cache: the folder of kept outputs.
         track: shows how far an arm has come.
         device: what the model runs on; of a GPU (``cuda``) the memory counts.
@@ -117,7 +121,8 @@ class Bench:
         return [output for output in found if output is not None], len(missing)
 
     def _ask(self, arm: Arm, asked: Asked, base: KnowledgeBase | None) -> Output:
-        adapter = self.adapters[arm.trained].name if arm.trained else NO_ADAPTER
+        used = self.adapters.get(self.kind(arm))
+        adapter = used.name if used else NO_ADAPTER
         scope = f"decide {arm.name}"
         with metered(on_gpu=self.device == "cuda") as cost:
             if arm.searches and base is not None:
@@ -126,10 +131,14 @@ class Bench:
                 answer = last(self.workspace.chat(asked.text, adapter=adapter, history=asked.history, scope=scope))
         return _output(answer, cost.energy_j, cost.peak_mib)
 
+    def kind(self, arm: Arm) -> str:
+        """Return which of the adapters answers: the arm's own or, with retrieval, what comes with the project."""
+        return arm.trained or (SHIPPED if arm.searches else "")
+
     def facts(self, arm: Arm, base: KnowledgeBase | None) -> dict[str, Any]:
         """Return everything that decides what an arm answers to a question, and how fast."""
         generator = self.workspace.models.generator
-        adapter = self.adapters[arm.trained] if arm.trained else None
+        adapter = self.adapters.get(self.kind(arm))
         answer = self.workspace.settings.answer
         return {
             "revision": REVISION,

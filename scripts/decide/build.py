@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.prepare import LEAST_ROWS
 from models import adapter_store
 from models.base import Embedder, InputError
 from models.progress import ProgressFile
@@ -34,9 +33,6 @@ COLLECTION = "documents"
 """What the decision's own collections are called, with the hash of their folder behind: documents never mix."""
 
 INDEXED = "indexed.json"
-
-LEAST_EXAMPLES = 2 * LEAST_ROWS
-"""With fewer, more are held back by the training's own gate than are learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +136,8 @@ def build(
                 )
                 length = min(config.training.max_length, model.context_length)
                 rows["grounded"] = shortened(found, ChatTokenizer(model), length)
-    too_few = {kind: len(of_kind) for kind, of_kind in rows.items() if 0 < len(of_kind) < LEAST_EXAMPLES}
-    rows = {kind: of_kind for kind, of_kind in rows.items() if len(of_kind) >= LEAST_EXAMPLES}
+    too_few = {kind: len(of_kind) for kind, of_kind in rows.items() if 0 < len(of_kind) < limits.LEAST_EXAMPLES}
+    rows = {kind: of_kind for kind, of_kind in rows.items() if len(of_kind) >= limits.LEAST_EXAMPLES}
     return Built(settings, indexed, held, _adapters(config, rows, model, out, told), too_few)
 
 

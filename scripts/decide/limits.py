@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finetune.prepare import LEAST_ROWS
 from rag.evaluate.statistics import FEW
 from scripts.decide.compare import FEWEST_GROUPS, groups
 from scripts.decide.measure import PRIMARY, holds
@@ -22,6 +23,9 @@ FEW_ANSWERABLE = 15
 
 SHORT_WORDS = 6
 """References of more words are sentences, which seldom stand in a document word by word."""
+
+LEAST_EXAMPLES = 2 * LEAST_ROWS
+"""With fewer, more are held back by the training's own gate than are learnt."""
 
 NAMED = 5
 HALF = 0.5
@@ -198,6 +202,23 @@ def of_adapters(names: Sequence[str]) -> list[Limit]:
         return []
     told = " and ".join(names)
     return [Limit(f"What {told} learnt from is not known here; test questions that were among it would flatter it.")]
+
+
+def of_examples(too_few: Mapping[str, int], *, rest: bool) -> list[Limit]:
+    """
+    Return what was not trained because there are too few examples.
+
+    Args:
+        too_few: how many there are, of each kind that was left out.
+        rest: whether anything is left to compare the model with.
+    """
+    if not too_few:
+        return []
+    sentence = (
+        f"{min(too_few.values())} examples are too few to learn from, because {LEAST_ROWS} of them are held back to "
+        f"watch the training: what would be trained on them was not measured. Give at least {LEAST_EXAMPLES}."
+    )
+    return [Limit(sentence, () if rest else ALL)]
 
 
 def of_arms(*, searches: bool, trained: bool, grounded: bool) -> list[Limit]:

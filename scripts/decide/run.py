@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.prepare import LEAST_ROWS
+from models import adapter_store
 from models.base import Embedder
 from models.engines import load_generator
 from models.network import best_device
@@ -17,8 +17,8 @@ from models.progress import NOBODY, ProgressFile
 from models.store import Model, locate
 from rag.workspace import Workspace
 from scripts.decide import limits
-from scripts.decide.arms import Bench, Track
-from scripts.decide.build import LEAST_EXAMPLES, Built, build, settings_of
+from scripts.decide.arms import SHIPPED, Bench, Track
+from scripts.decide.build import Built, build, settings_of
 from scripts.decide.compare import Difference, Pair, compare_all, groups
 from scripts.decide.config import DecideConfig
 from scripts.decide.evidence import Evidence, Standing
@@ -30,6 +30,7 @@ from scripts.decide.recommend import Recommendation, recommend
 from scripts.decide.requirements import Prior, prior
 from scripts.decide.results import ArmResult, result
 from scripts.decide.task import Task
+from scripts.decide.training import existing
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,9 @@ def _answer(
     embedder: Embedder | None,
 ) -> _Answered:
     """Ask every arm every question, then replay the edits."""
-    adapters = {kind: trained.adapter for kind, trained in built.trained.items()}
+    usual = adapter_store.shipped_for(model)
+    trained = {**built.trained, **({SHIPPED: existing(usual, model)} if usual else {})}
+    adapters = {kind: one.adapter for kind, one in trained.items()}
     device = None if config.device == "auto" else config.device
     generator = load_generator(model, config.engine, device, lambda: list(adapters.values()))
     with Workspace(built.settings, embedder=embedder, generator=generator) as workspace:
@@ -147,7 +150,7 @@ def _answer(
         for arm in bench.arms():
             outputs, made = bench.answer(arm, task.asked, base)
             scored = [score(one, output, arm, config) for one, output in zip(task.asked, outputs, strict=True)]
-            results.append(result(arm, scored, made, built.trained.get(arm.trained or "")))
+            results.append(result(arm, scored, made, trained.get(bench.kind(arm))))
             logger.info("%s: %d answers made, %d kept from before", arm.name, made, len(outputs) - made)
         freshness = None
         if config.changes and base is not None and config.documents is not None:
@@ -163,20 +166,9 @@ def _unknown(config: DecideConfig, task: Task, built: Built, results: Sequence[A
         *limits.of_documents(built.held),
         *limits.of_results({one.arm.name: one.table for one in results}),
         *limits.of_arms(searches=config.searches, trained="plain" in trained, grounded="grounded" in trained),
-        *_of_examples(built, searches=config.searches),
+        *limits.of_examples(built.too_few, rest=config.searches or bool(built.trained)),
         *limits.of_adapters([name for name in (config.adapter, config.grounded_adapter) if name]),
     ]
-
-
-def _of_examples(built: Built, *, searches: bool) -> list[limits.Limit]:
-    """Return what was not trained because there are too few examples."""
-    if not built.too_few:
-        return []
-    sentence = (
-        f"{min(built.too_few.values())} examples are too few to learn from, because {LEAST_ROWS} of them are held back "
-        f"to watch the training: what would be trained on them was not measured. Give at least {LEAST_EXAMPLES}."
-    )
-    return [limits.Limit(sentence, () if searches or built.trained else limits.ALL)]
 
 
 def _standing(of_arm: ArmResult, built: Built) -> Standing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typer.testing import CliRunner
 
 from finetune.encode import encode
 from finetune.examples import example
+from models import adapter_store
+from models.adapters import accept
+from models.adapters import read as read_adapter
 from models.base import InputError
 from models.store import locate
 from models.tokenizer import ChatTokenizer
@@ -124,6 +128,20 @@ def test_second_run_repeats_only_what_changed(home: Path, first: Decision) -> No
     finally:
         badge.write_text(before)
     assert {one.arm.name: one.made for one in changed.results} == {"base": 0, "retrieval": 40}
+
+
+def test_retrieval_answers_with_the_adapter_that_comes_with_the_project(
+    home: Path, first: Decision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grounded = first.built.trained["grounded"].adapter
+    shutil.copytree(grounded.directory, tmp_path / "shipped" / grounded.name)
+    accept(read_adapter(tmp_path / "shipped" / grounded.name))
+    monkeypatch.setattr(adapter_store, "SHIPPED", tmp_path / "shipped")
+    found = {one.arm.name: one for one in decided(home).results}
+    texts = {name: [scored.output.text for scored in one.scored] for name, one in found.items()}
+    assert texts["retrieval"] == texts["grounded"]
+    assert texts["retrieval"] != [scored.output.text for scored in first.results[1].scored]
+    assert sum(one.made for one in found.values()) == 0, "the same answers are not made twice"
 
 
 def test_edits_are_replayed_and_taken_back(first: Decision) -> None:
