@@ -11,18 +11,15 @@ import numpy.typing as npt
 from finetune.prepare import LEAST_ROWS
 from rag.evaluate.statistics import FEW
 from scripts.decide.compare import FEWEST_GROUPS, groups
-from scripts.decide.measure import PRIMARY, holds
+from scripts.decide.measure import PRIMARY, can_be_looked_up, holds
 from scripts.decide.task import Asked
-from scripts.decide.wording import contains, words
+from scripts.decide.wording import contains
 
 FEW_DOCUMENTS = 20
 """From fewer documents an interval by drawing documents is rough."""
 
 FEW_ANSWERABLE = 15
 """With fewer questions that have an answer, declining is what decides."""
-
-SHORT_WORDS = 6
-"""References of more words are sentences, which seldom stand in a document word by word."""
 
 LEAST_EXAMPLES = 2 * LEAST_ROWS
 """With fewer, more are held back by the training's own gate than are learnt."""
@@ -245,23 +242,17 @@ def held(asked: Sequence[Asked], documents: Iterable[tuple[str, str]], score: st
     Count the questions whose answer stands in the documents.
 
     Args:
-        asked: the questions; those with evidence are looked up by its quotes, others by their references, if these
-            are a few words: whole sentences seldom stand anywhere word by word.
+        asked: the questions; those with evidence are looked up by its quotes, others by their references.
         documents: source and text of each.
-        score: references of ``fields`` and ``execution`` are no words to look up.
+        score: what makes an answer right, which tells whether references are words to look up.
     """
-    by_words = score not in ("fields", "execution")
-    looked_up = [one for one in asked if one.answerable and (one.evidence or (by_words and _is_short(one)))]
+    looked_up = [one for one in asked if one.answerable and can_be_looked_up(one, score)]
     missing = dict(enumerate(looked_up))
     strangers = {one.source: None for question in looked_up for one in question.evidence}
     for source, text in documents:
         strangers.pop(source, None)
         missing = {number: one for number, one in missing.items() if not _stands(one, source, text)}
     return Held(len(looked_up), len(looked_up) - len(missing), tuple(strangers))
-
-
-def _is_short(asked: Asked) -> bool:
-    return any(len(words(wanted)) <= SHORT_WORDS for wanted in asked.references)
 
 
 def _stands(asked: Asked, source: str, text: str) -> bool:

@@ -43,6 +43,9 @@ MEASURES = {
 SURE = 0.5
 """Below this an answer counts as failed, where a score is a share and not a yes or no."""
 
+SHORT_WORDS = 6
+"""References of more words are sentences."""
+
 LEAST_OF_QUOTE = 4
 """Half a quote counts as found from so many words on; fewer stand anywhere."""
 
@@ -90,7 +93,7 @@ def score(asked: Asked, output: Output, arm: Arm, config: DecideConfig) -> Score
     if asked.references:
         scores |= _content(spoken(asked, text, config), asked.references, config)
     if arm.searches:
-        scores |= _grounding(asked, output, declined=declined)
+        scores |= _grounding(asked, output, config.score, declined=declined)
     if asked.answerable:
         scores["answered"] = float(not declined)
     else:
@@ -132,9 +135,9 @@ def _content(said: str, references: Sequence[str], config: DecideConfig) -> dict
     return {"exact": best(same), "f1": best(f1), "contains": best(contains)}
 
 
-def _grounding(asked: Asked, output: Output, *, declined: bool) -> dict[str, float]:
+def _grounding(asked: Asked, output: Output, score: str, *, declined: bool) -> dict[str, float]:
     scores = {}
-    found = was_found(asked, output)
+    found = was_found(asked, output, score)
     if found is not None and asked.answerable:
         scores["found"] = float(found)
     if declined or not output.new_tokens:
@@ -147,16 +150,27 @@ def _grounding(asked: Asked, output: Output, *, declined: bool) -> dict[str, flo
     return scores
 
 
-def was_found(asked: Asked, output: Output) -> bool | None:
-    """Return whether the evidence was among the passages; None where nothing tells what the evidence is."""
+def can_be_looked_up(asked: Asked, score: str) -> bool:
+    """
+    Return whether it can be told that a text holds the answer: by its evidence, or by a reference of a few words.
+
+    Whole sentences, fields and queries seldom stand anywhere word by word.
+    """
+    if asked.evidence or score in ("fields", "execution"):
+        return bool(asked.evidence)
+    return any(len(words(wanted)) <= SHORT_WORDS for wanted in asked.references)
+
+
+def was_found(asked: Asked, output: Output, score: str) -> bool | None:
+    """Return whether the answer was among the passages; None where that cannot be told."""
+    if not can_be_looked_up(asked, score):
+        return None
     if asked.evidence:
         return any(
             passage.source == one.source and holds(passage.text, one)
             for passage in output.passages
             for one in asked.evidence
         )
-    if not asked.references:
-        return None
     return any(contains(passage.text, wanted) for passage in output.passages for wanted in asked.references)
 
 

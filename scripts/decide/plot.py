@@ -12,8 +12,15 @@ TICKS = 5
 CLOSE = 15
 """Labels nearer than so many pixels are moved apart."""
 
+CHARACTER = 7
+"""Pixels that a character of a label takes, rather more than less."""
+
 LOW = 0.2
 """Labels of points below this are moved up, since the axis is beneath them."""
+
+
+_Box = tuple[float, float, float]
+"""Where a label begins and ends, and its height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ def svg(points: Sequence[Point]) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Quality and seconds of each way" class="plot">',
         *_axes(longest),
     ]
-    taken: list[float] = []
+    taken: list[_Box] = []
     for point in sorted(points, key=lambda one: -one.right):
         parts += _drawn(point, longest, taken)
     return "".join([*parts, "</svg>"])
@@ -73,16 +80,18 @@ def _axes(longest: float) -> list[str]:
     return parts
 
 
-def _drawn(point: Point, longest: float, taken: list[float]) -> list[str]:
+def _drawn(point: Point, longest: float, taken: list[_Box]) -> list[str]:
     x, y = _x(point.seconds, longest), _y(point.right)
     kind = "point chosen" if point.chosen else "point"
-    away = CLOSE if point.right > LOW else -CLOSE
-    height = y + 4
-    while any(abs(height - other) < CLOSE for other in taken):
-        height += away
-    taken.append(height)
     before_the_edge = x > WIDTH * 0.7
     anchor, place = ("end", x - 10) if before_the_edge else ("start", x + 10)
+    left = place - len(point.label) * CHARACTER if before_the_edge else place
+    right = left + len(point.label) * CHARACTER
+    away = CLOSE if point.right > LOW else -CLOSE
+    height = y + 4
+    while any(abs(height - at) < CLOSE and left < end and begin < right for begin, end, at in taken):
+        height += away
+    taken.append((left, right, height))
     return [
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_y(point.low):.1f}" y2="{_y(point.high):.1f}" class="bar"/>',
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" class="{kind}"/>',
