@@ -24,14 +24,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 CAPITALS = {
-    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Japan": "Tokyo", "Russia": "Moscow",
-    "Greece": "Athens", "Egypt": "Cairo", "Austria": "Vienna", "Portugal": "Lisbon", "Ireland": "Dublin",
-    "Norway": "Oslo", "Finland": "Helsinki", "Poland": "Warsaw", "Hungary": "Budapest", "Cuba": "Havana",
-    "Peru": "Lima", "Chile": "Santiago", "Kenya": "Nairobi", "Thailand": "Bangkok", "China": "Beijing",
-    "Sweden": "Stockholm", "Denmark": "Copenhagen", "Belgium": "Brussels", "Iraq": "Baghdad", "Iran": "Tehran",
-    "India": "New Delhi", "Canada": "Ottawa", "Lebanon": "Beirut", "Syria": "Damascus", "Argentina": "Buenos Aires",
-    "Philippines": "Manila",
+    "France": "Paris", "Germany": "Berlin", "Japan": "Tokyo", "Russia": "Moscow", "Greece": "Athens", "Egypt": "Cairo",
+    "Austria": "Vienna", "Ireland": "Dublin", "Norway": "Oslo", "Finland": "Helsinki", "Poland": "Warsaw",
+    "Hungary": "Budapest", "Cuba": "Havana", "Peru": "Lima", "Kenya": "Nairobi", "Thailand": "Bangkok",
+    "China": "Beijing", "Sweden": "Stockholm", "Iraq": "Baghdad", "Iran": "Tehran",
 }  # fmt: skip
+"""What the default model knows by itself."""
+
 SHELVES = [f"{letter}{number}" for letter in "BCDFGHKM" for number in (2, 3, 5, 6, 7, 8, 9)]
 TRAINING = {"steps": 16, "learning_rate": 2e-3, "batch_size": 8, "max_length": 512, "kl_weight": 0}
 
@@ -81,17 +80,23 @@ def test_fine_tuning_wins_where_only_the_form_has_to_be_learnt(tmp_path: Path) -
 
 
 def test_no_difference_is_shown_where_there_is_none(tmp_path: Path) -> None:
-    """What the documents say, and what training could teach, the model knows already."""
-    rows = [
-        {"question": f"What is the capital of {land}?", "references": [capital]} for land, capital in CAPITALS.items()
+    """Half of it the model knows already; the other half stands nowhere."""
+    chance = random.Random(6)
+    test = [{"question": f"What is the capital of {land}?", "references": [city]} for land, city in CAPITALS.items()]
+    test += [
+        {"question": f"What is the code of shelf {shelf}?", "references": [str(chance.randint(1000, 9999))]}
+        for shelf in SHELVES[:16]
     ]
-    documents = {land: f"The capital of {land} is {capital}." for land, capital in CAPITALS.items()}
+    documents = {land: f"The capital of {land} is {city}." for land, city in CAPITALS.items()}
     train = [
-        {"question": f"Name the capital city of {land}.", "answer": f"The capital of {land} is {capital}."}
-        for land, capital in CAPITALS.items()
+        {"question": asked.format(land), "answer": f"The capital of {land} is {city}."}
+        for land, city in CAPITALS.items()
+        for asked in ("Name the capital city of {}.", "Which city is the capital of {}?")
     ]
-    found = decided(tmp_path, documents, train, rows)
-    assert (found.recommendation.verdict, found.recommendation.winner) == ("no difference shown", None), shares(found)
+    found = decided(tmp_path, documents, train, test, answer={"passages": 1, "max_tokens": 24})
+    told = shares(found)
+    assert told["base"] > 0.4
+    assert (found.recommendation.verdict, found.recommendation.winner) == ("no difference shown", None), told
     assert found.recommendation.advised == "base"
 
 
