@@ -20,7 +20,7 @@ from scripts.decide.task import read_task
 from tests.training import write_rows
 
 pytestmark = pytest.mark.skipif(
-    "HOMEGROUND_TEST_PLANTED" not in os.environ, reason="takes half an hour; set HOMEGROUND_TEST_PLANTED"
+    "HOMEGROUND_TEST_PLANTED" not in os.environ, reason="takes 40 minutes; set HOMEGROUND_TEST_PLANTED"
 )
 
 CAPITALS = {
