@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from peft import PeftModel, set_peft_model_state_dict
-from safetensors.torch import load_file
 
 from finetune.config import LoraSettings, TrainConfig
 from models.adapter_store import locate
-from models.adapters import CONFIG, WEIGHTS, Adapter
+from models.adapters import CONFIG, Adapter
 from models.base import ConfigError
-from models.lora import verifier
+from models.lora import verifier, weights_of
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
@@ -55,8 +54,7 @@ def begin_with(adapter: Adapter | None, network: PeftModel) -> None:
     """
     if adapter is None:
         return
-    weights = {name: weight.float() for name, weight in load_file(adapter.directory / WEIGHTS).items()}
-    result = set_peft_model_state_dict(network, weights)
+    result = set_peft_model_state_dict(network, weights_of(adapter))
     strangers = [*result.unexpected_keys, *(name for name in result.missing_keys if ".lora_" in name)]
     if strangers:
         raise ConfigError(

@@ -10,6 +10,7 @@ from functools import partial
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from models.adapters import CONFIG, WEIGHTS, Adapter, verify
@@ -100,8 +101,7 @@ class ResidentAdapters:
         self._inserted += 1
         config = LoraConfig.from_pretrained(str(adapter.directory), local_files_only=True)
         config.inference_mode = True
-        # PEFT keeps the type that it is given; half precision is for the disk.
-        weights = {name: weight.float() for name, weight in load_file(adapter.directory / WEIGHTS).items()}
+        weights = weights_of(adapter)
         try:
             if self._lora is None:
                 self._lora = LoraModel(self._network, config, key, low_cpu_mem_usage=True)
@@ -135,6 +135,11 @@ class ResidentAdapters:
             if isinstance(module, BaseTunerLayer):
                 parent, _, child = name.rpartition(".")
                 setattr(self._network.get_submodule(parent), child, module.get_base_layer())
+
+
+def weights_of(adapter: Adapter) -> dict[str, Tensor]:
+    """Return an adapter's weights by name in float32: PEFT keeps the type it is given, and half is for the disk."""
+    return {name: weight.float() for name, weight in load_file(adapter.directory / WEIGHTS).items()}
 
 
 def verifier(model: Model, tokenizer: ChatTokenizer) -> Callable[[Adapter], None]:

@@ -46,6 +46,10 @@ class ArmResult:
         """Failures by cause, the most frequent first."""
         return dict(Counter(one.cause for one in self.scored if one.cause).most_common())
 
+    def groups(self, has: npt.NDArray[np.bool_]) -> list[str]:
+        """Return what the questions that have a measure are drawn with, see :func:`scripts.decide.compare.groups`."""
+        return groups([one.asked for one, there in zip(self.scored, has, strict=True) if there])
+
     def seconds(self) -> Values:
         """Return how long each answer took."""
         return np.array([one.output.total_s for one in self.scored])
@@ -69,7 +73,7 @@ def figures(of_arm: ArmResult, base: ArmResult | None, margin: float, rates: Rat
     measures = {}
     for name, values in of_arm.table.items():
         has = ~np.isnan(values)
-        clusters = groups([one.asked for one, there in zip(of_arm.scored, has, strict=True) if there])
+        clusters = of_arm.groups(has)
         measures[name] = {
             "mean": float(values[has].mean()),
             "interval": list(interval(values[has], clusters)),
@@ -97,7 +101,7 @@ def _less_base(of_arm: ArmResult, base: ArmResult | None, name: str, margin: flo
     both = ~np.isnan(first) & ~np.isnan(second)
     if not both.any():
         return None
-    clusters = groups([one.asked for one, there in zip(of_arm.scored, both, strict=True) if there])
+    clusters = of_arm.groups(both)
     found = difference(first[both], second[both], clusters, margin)
     return {"value": found.value, "interval": [found.low, found.high], "n": found.questions}
 

@@ -19,7 +19,7 @@ from rag.workspace import Workspace
 from scripts.decide import limits
 from scripts.decide.arms import SHIPPED, Bench, Track
 from scripts.decide.build import Built, build, settings_of
-from scripts.decide.compare import Difference, Pair, compare_all, groups
+from scripts.decide.compare import Difference, Pair, compare_all
 from scripts.decide.config import DecideConfig
 from scripts.decide.evidence import Evidence, Standing
 from scripts.decide.freshness import Freshness, edited, replay
@@ -190,5 +190,4 @@ def _compared(results: Sequence[ArmResult], margin: float) -> dict[Pair, Differe
     if len(known) < 2:
         return {}
     has = ~np.isnan(known[0].table[PRIMARY])
-    clusters = groups([one.asked for one, there in zip(known[0].scored, has, strict=True) if there])
-    return compare_all({one.arm.name: one.table[PRIMARY][has] for one in known}, clusters, margin)
+    return compare_all({one.arm.name: one.table[PRIMARY][has] for one in known}, known[0].groups(has), margin)
