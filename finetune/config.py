@@ -146,7 +146,8 @@ class TrainConfig(_Section):
         default="auto", description="by itself an accelerator where there is one"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="by itself fp32 on a CPU, bf16 on an accelerator"
+        default="auto",
+        description="by itself fp32 on a CPU, bf16 on an accelerator; bf16 on a CPU needs its instructions to pay",
     )
     gradient_checkpointing: bool = Field(default=False, description="half the memory or less, a third more time")
     eval_every: int | None = Field(default=None, ge=1, description="steps between evaluations; else ten in a run")

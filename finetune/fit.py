@@ -39,6 +39,7 @@ from models.tokenizer import ChatTokenizer
 EVALUATIONS = 10
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""Of an accelerator's weights; a CPU's are float32."""
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: somebody stopped the run, and it is saved
@@ -84,6 +85,11 @@ def device_of(config: TrainConfig) -> torch.device:
     return device
 
 
+def is_mixed(config: TrainConfig, device: torch.device) -> bool:
+    """Return whether a run multiplies in bf16 what the optimizer keeps in float32."""
+    return config.precision == "bf16" or (config.precision == "auto" and device.type != "cpu")
+
+
 def lora_network(config: TrainConfig, model: Model, device: torch.device) -> PeftModel:
     """
     Load the base model and put the LoRA layers in, drawn from the run's seed.
@@ -92,7 +98,8 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
         ModelError: the model cannot be loaded.
         ConfigError: it has no modules of the names in ``lora.targets``, or its rows cannot be packed.
     """
-    dtype = best_dtype(device) if config.precision == "auto" else PRECISIONS[config.precision]
+    by_itself = config.precision == "auto" or device.type == "cpu"
+    dtype = best_dtype(device) if by_itself else PRECISIONS[config.precision]
     more: dict[str, Any] = {}
     if config.quantize:
         more["quantization_config"] = BitsAndBytesConfig(
@@ -244,7 +251,7 @@ def arguments(config: TrainConfig, steps: int, device: torch.device, directory: 
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         use_cpu=device.type == "cpu",
-        bf16=device.type != "cpu" and config.precision != "fp32",
+        bf16=is_mixed(config, device),
         activation_checkpointing=config.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
         seed=config.seed,

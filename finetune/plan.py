@@ -16,7 +16,7 @@ from rich.text import Text
 from finetune.anchor import TOKENS, Anchor
 from finetune.batch import on
 from finetune.encode import Row
-from finetune.fit import cutter, lora_network, peak_mib, planned
+from finetune.fit import cutter, is_mixed, lora_network, peak_mib, planned
 from finetune.loss import SelectiveHead
 from finetune.setup import Setup
 from models.tokenizer import ChatTokenizer
@@ -88,7 +88,7 @@ class _Probe:
         if config.gradient_checkpointing:
             how = {"use_reentrant": False}
             self._network.get_base_model().activation_checkpointing_enable(activation_checkpointing_kwargs=how)
-        self._mixed = setup.device.type != "cpu" and config.precision != "fp32"
+        self._mixed = is_mixed(config, setup.device)
         self._head = SelectiveHead(self._network.get_base_model())
         self._cut = cutter(config, max(len(row.ids) for row in self._rows), setup.device, setup.tokenizer.pad_id)
         texts = torch.zeros((1, TOKENS), dtype=torch.long, device=setup.device)

@@ -107,6 +107,19 @@ def test_packed_rows_get_the_losses_of_unpacked_ones(
     assert float(head.token_losses(network, one)[0].sum()) == pytest.approx(sum(apart[9:]), rel=1e-5)
 
 
+def test_family_is_cut_only_where_it_is_half_too_long(tokenizer: ChatTokenizer, tmp_path: Path) -> None:
+    context = [{"title": "Ferry", "text": "The ferry leaves at nine. " * 8, "evidence": True}]
+    family = encoded(
+        tokenizer,
+        [{"question": f"{n} times what?", "context": context, "answer": f"{n} [1]."} for n in range(40)],
+        tmp_path,
+    )
+    longest = max(len(row.ids) for row in family)
+    sizes = [batch["input_ids"].shape[1] for batch in packs(family, longest)]
+    assert longest < sizes[0] <= longest * 3 // 2
+    assert len(sizes) > 1
+
+
 def test_packed_token_sees_its_own_row_only(model: Model, tokenizer: ChatTokenizer, rows: list[Row]) -> None:
     network = load_network(model, torch.float32)
     pack = packed(sorted(rows[:5], key=lambda row: row.ids.tolist()))
@@ -171,6 +184,22 @@ def test_cut_of_a_step_does_not_change_what_is_learnt(
     assert [entry["loss"] for entry in whole.history if "loss" in entry] == pytest.approx(
         [entry["loss"] for entry in cut.history if "loss" in entry], abs=1e-4
     )
+
+
+def test_bf16_on_a_cpu_multiplies_roughly_and_keeps_exact_weights(
+    model: Model, rows: list[Row], tmp_path: Path
+) -> None:
+    settings = config(tmp_path, steps=3)
+    network = lora_network(settings.model_copy(update={"precision": "bf16"}), model, CPU)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    exact, rough = (
+        train(settings.model_copy(update={"precision": name}), model, rows, tmp_path / name)
+        for name in ("fp32", "bf16")
+    )
+    losses = [[entry["loss"] for entry in fitted.history if "loss" in entry] for fitted in (exact, rough)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1] != losses[0]
+    assert {weight.dtype for weight in weights(rough).values()} == {torch.float32}
 
 
 def test_gradient_checkpointing_does_not_change_what_is_learnt(model: Model, rows: list[Row], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ Page = Any
 Picture = Callable[[Page, str], None]
 
 PROGRAM_MS = 600_000  # a program of ours loads torch and a model, on a machine that may do much beside
+ENDED = re.compile("^(done|failed|stopped|interrupted)$")
 QUESTIONS = [
     BADGE_QUESTION,
     {
@@ -36,6 +38,13 @@ QUESTIONS = [
 
 def lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def expect_end(run: Any, state: str, timeout: int = PROGRAM_MS) -> None:
+    """Wait until a run has ended; if it ended otherwise, fail with what the page says about it."""
+    badge = run.locator("[data-state]").first
+    expect(badge).to_have_text(ENDED, timeout=timeout)
+    assert badge.inner_text() == state, run.inner_text()
 
 
 def upload(page: Page, label: str, name: str, content: bytes) -> None:
@@ -72,11 +81,12 @@ def test_adapter_is_planned_trained_stopped_and_gone_on_with(
     page.reload()
     expect(run.locator(".plot circle").first).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(run.locator(".badge")).to_have_text("stopped", timeout=PROGRAM_MS)
+    expect_end(run, "stopped")
     expect(run).to_contain_text("It goes on from its last checkpoint.")
     picture(page, "training-stopped")
     page.get_by_role("button", name="Go on").click()
-    expect(run.locator(".badge")).to_have_text("done", timeout=PROGRAM_MS)
+    expect(run.locator("[data-state]")).not_to_have_text("stopped")
+    expect_end(run, "done")
     expect(run.locator(".notice")).to_contain_text("The adapter is trained")
     run.get_by_text("As a table").click()
     expect(run.locator("tbody tr").last).to_contain_text("step 4")
@@ -129,7 +139,7 @@ def test_collection_is_measured_and_its_failures_lead_to_the_source(
     expect(page.get_by_label("Questions", exact=True)).to_contain_text("first (3 questions)")
     page.get_by_role("button", name="Measure", exact=True).click()
     view = page.get_by_role("region", name="Evaluation", exact=True)
-    expect(view.locator("[data-state]")).to_have_text("done", timeout=60_000)
+    expect_end(view, "done", 60_000)
     expect(view).to_contain_text("Evidence among the first ten0.667")
     expect(view.locator(".case")).to_have_count(1)
     expect(view.locator(".case")).to_contain_text("evidence not found")
@@ -139,7 +149,7 @@ def test_collection_is_measured_and_its_failures_lead_to_the_source(
     page.keyboard.press("Escape")
     page.get_by_label("Also answer the questions").check()
     page.get_by_role("button", name="Measure", exact=True).click()
-    expect(view.locator("[data-state]")).to_have_text("done", timeout=60_000)
+    expect_end(view, "done", 60_000)
     expect(view).to_contain_text("Answers with the expected words0.667")
     expect(view.locator(".case").first).to_contain_text("Nobody knows.")
     expect(page.locator(".evaluate > figure .plot circle")).to_have_count(5)  # two measures twice, answers once
@@ -208,7 +218,7 @@ def test_votes_become_questions_with_the_keyboard_alone(open_page: Callable[...,
     else:
         page.get_by_role("button", name="Measure", exact=True).focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".run [data-state]")).to_have_text("done", timeout=60_000)
+    expect_end(page.locator(".run"), "done", 60_000)
     expect(page.get_by_text("No failure.")).to_be_visible()
 
 
@@ -238,7 +248,7 @@ def test_evaluation_that_runs_is_followed_and_stopped(open_page: Callable[..., P
     page.get_by_text("Add questions").click()
     page.get_by_label("Name", exact=True).fill("second")
     live.generator.gate.set()
-    expect(view.locator("[data-state]")).to_have_text("done", timeout=60_000)
+    expect_end(view, "done", 60_000)
     expect(page.get_by_role("region", name="Evaluations").locator("tbody [data-state]")).to_have_text("done")
     expect(page.get_by_label("Name", exact=True)).to_have_value("second")
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
@@ -273,7 +283,7 @@ def test_decision_is_measured_on_a_collection_and_reported(
     page.get_by_role("button", name="Start measuring").click()
     run = page.get_by_role("region", name="Decision", exact=True)
     expect(run.locator("tbody tr").first).to_be_visible(timeout=PROGRAM_MS)
-    expect(run.locator("[data-state]")).to_have_text("done", timeout=PROGRAM_MS)
+    expect_end(run, "done")
     expect(run.get_by_role("region", name="Recommendation")).to_be_visible()
     expect(run.get_by_role("region", name="Measured on 2 questions").locator("tbody tr")).to_have_count(2)
     picture(page, "decide-done")
