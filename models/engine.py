@@ -38,6 +38,16 @@ class Engine(Protocol):
         """Whether a reading can begin with another's; not where a network forgets what lies far back."""
         ...
 
+    def pays(self, known: int, total: int) -> bool:
+        """
+        Return whether a reading comes sooner to its end if it begins with another's.
+
+        Args:
+            known: tokens that would not be computed again.
+            total: all tokens of the prompt.
+        """
+        ...
+
     def key(self, adapter: Adapter | None) -> AdapterKey:
         """Return what readings have in common that can begin with each other's."""
         ...

@@ -185,6 +185,8 @@ class LocalGenerator:
         if not self._engine.can_go_on:
             return self._engine.begin(adapter), 0
         known, shared = self._prefixes.longest(prompt, scope or EVERYBODY, key)
+        if not self._engine.pays(max(shared, head), len(prompt)):
+            return self._engine.begin(adapter), 0
         if shared < head:
             known, shared = self._engine.begin(adapter), head
             known.read(prompt[:head])

@@ -37,6 +37,13 @@ MAX_RESIDENT = 16
 
 MERGED = "merged"
 
+MOST_UNREAD = {openvino.Type.bf16: 1 / 4, openvino.Type.f32: 1 / 2}
+"""
+Share of a prompt up to which going on is sooner than beginning anew, by what the graph computes in. Behind tokens that
+are known, OpenVINO's attention takes each token for one that is generated: for each pair of tokens six times as long
+in bf16, and nearly twice as long in float32.
+"""
+
 Inputs = dict[str, openvino.Tensor]
 
 
@@ -53,6 +60,7 @@ class OpenVinoEngine:
     def __init__(self, model: Model, graph_file: Path, verify: Callable[[Adapter], None]) -> None:
         self._model, self._graph_file, self._verify = model, graph_file, verify
         self._base = self._compiled(self._read())
+        self._precision = self._base.get_property("INFERENCE_PRECISION_HINT")
         self._adaptable: openvino.CompiledModel | None = None
         self._sizes: dict[str, tuple[int, int]] = {}
         self._resident: dict[AdapterKey, Inputs] = {}  # the one used longest ago first, here and in the next
@@ -70,6 +78,10 @@ class OpenVinoEngine:
     def can_go_on(self) -> bool:
         """Always."""
         return True
+
+    def pays(self, known: int, total: int) -> bool:
+        """Return whether little enough is unread: OpenVINO's attention reads many tokens fast from nothing only."""
+        return total - known <= total * MOST_UNREAD[self._precision]
 
     def key(self, adapter: Adapter | None) -> AdapterKey:
         """Return what tells an adapter from all others, and whether it is merged."""

@@ -48,6 +48,10 @@ class TransformersEngine:
         """Whether every layer keeps all that it has read; sliding windows do not."""
         return all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.network.config).layers)
 
+    def pays(self, known: int, total: int) -> bool:
+        """Return whether anything is known."""
+        return known > 0
+
     def key(self, adapter: Adapter | None) -> AdapterKey:
         """Return what tells an adapter from all others."""
         return adapter_key(adapter)

@@ -43,6 +43,10 @@ class Clock:
         self.name, self.can_go_on = engine.name, engine.can_go_on
         self.prompt_s = 0.0
 
+    def pays(self, known: int, total: int) -> bool:
+        """Return what the engine says."""
+        return self._engine.pays(known, total)
+
     def key(self, adapter: Adapter | None) -> AdapterKey:
         """Return what readings have in common that can begin with each other's."""
         return self._engine.key(adapter)

@@ -68,6 +68,7 @@ class Watched:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.always = True
         self.calls: list[int] = []
 
     @property
@@ -77,6 +78,9 @@ class Watched:
     @property
     def can_go_on(self) -> bool:
         return self.engine.can_go_on
+
+    def pays(self, known: int, total: int) -> bool:
+        return self.always or self.engine.pays(known, total)
 
     def key(self, adapter: Adapter | None) -> AdapterKey:
         return self.engine.key(adapter)
@@ -548,6 +552,23 @@ def test_fixed_instructions_are_read_once_for_everybody_and_each_adapter(
         reads, text = _scoped(generator, list(plain("y")), "bob", name)
         assert reads == [generator.count_tokens(plain("y")) - head]
         assert text == _scoped(fresh, list(plain("y")), None, name)[1]
+
+
+def test_prompt_is_read_anew_where_going_on_would_take_longer(make: Make, directory: Path) -> None:
+    generator, fresh = make(_model(directory)), make(_model(directory))
+    assert isinstance(generator._engine, Watched)
+    generator._engine.always, pays = False, generator._engine.pays
+    is_torch = generator.engine == "transformers"
+    assert (pays(0, 900), pays(60, 900), pays(880, 900)) == (False, is_torch, True)
+    head = len(generator._tokenizer.conversation_ids([Message("system", PLAIN_SYSTEM)]))
+    asked = list(plain("What may they read? " * 40))
+    whole = generator.count_tokens(asked)
+    reads, text = _scoped(generator, asked, "ann")
+    assert reads == ([head, whole - head] if is_torch else [whole])
+    follow_up = [*asked, Message("assistant", text), *_ask("Why?")]
+    reads, text = _scoped(generator, follow_up, "ann")
+    assert sum(reads) < whole / 4
+    assert text == _scoped(fresh, follow_up, None)[1]
 
 
 @pytest.fixture(scope="module")
