@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from finetune.anchor import Anchor, own_words
 from finetune.batch import Batch, batches, rows_at_once
 from finetune.callbacks import KeepBest, ShowProgress, StopOnSignal
 from finetune.config import TrainConfig
+from finetune.device import device_of, is_mixed, peak_mib, weights_dtype
 from finetune.encode import Row
 from finetune.packing import TOKENS, families, packs, require_packable
 from finetune.schedule import plan_steps
@@ -31,15 +30,13 @@ from finetune.start import begin_with
 from finetune.trainer import LoraTrainer
 from models.adapters import CONFIG, WEIGHTS, Adapter
 from models.base import ConfigError, ModelError
-from models.network import best_device, best_dtype, load_network
+from models.network import load_network
 from models.progress import NOBODY, ProgressFile
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 
 EVALUATIONS = 10
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-"""Of an accelerator's weights; a CPU's are float32."""
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: somebody stopped the run, and it is saved
@@ -68,28 +65,6 @@ class Fitted:
     is_main: bool
 
 
-def device_of(config: TrainConfig) -> torch.device:
-    """
-    Return where a run computes.
-
-    Raises:
-        ConfigError: the device is not there, or cannot do what is asked of it.
-    """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: cuda is asked for, but torch finds no CUDA device here; use device: cpu or auto.")
-    if config.device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device: mps is asked for, but torch finds none here; use device: cpu or auto.")
-    device = best_device(None if config.device == "auto" else config.device)
-    if config.quantize and device.type != "cuda":
-        raise ConfigError(f"quantize: 4-bit weights need CUDA, and this run is on {device.type}; leave it out.")
-    return device
-
-
-def is_mixed(config: TrainConfig, device: torch.device) -> bool:
-    """Return whether a run multiplies in bf16 what the optimizer keeps in float32."""
-    return config.precision == "bf16" or (config.precision == "auto" and device.type != "cpu")
-
-
 def lora_network(config: TrainConfig, model: Model, device: torch.device) -> PeftModel:
     """
     Load the base model and put the LoRA layers in, drawn from the run's seed.
@@ -98,8 +73,7 @@ def lora_network(config: TrainConfig, model: Model, device: torch.device) -> Pef
         ModelError: the model cannot be loaded.
         ConfigError: it has no modules of the names in ``lora.targets``, or its rows cannot be packed.
     """
-    by_itself = config.precision == "auto" or device.type == "cpu"
-    dtype = best_dtype(device) if by_itself else PRECISIONS[config.precision]
+    dtype = weights_dtype(config, device)
     more: dict[str, Any] = {}
     if config.quantize:
         more["quantization_config"] = BitsAndBytesConfig(
@@ -296,11 +270,3 @@ def _finish(directory: Path, model: Model) -> None:
     weights = load_file(directory / WEIGHTS)
     if not any(bool(weight.any()) for name, weight in weights.items() if "_B" in name):
         raise ModelError("the training changed nothing: every lora_B weight is still 0. Train for more steps.")
-
-
-def peak_mib(device: torch.device) -> float:
-    """Return the most memory used so far, MiB: of the accelerator, or of the process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from finetune.anchor import TOKENS, Anchor
 from finetune.batch import on
+from finetune.device import is_mixed, peak_mib
 from finetune.encode import Row
-from finetune.fit import cutter, is_mixed, lora_network, peak_mib, planned
+from finetune.fit import cutter, lora_network, planned
 from finetune.loss import SelectiveHead
 from finetune.setup import Setup
 from models.tokenizer import ChatTokenizer

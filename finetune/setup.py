@@ -8,8 +8,8 @@ import torch
 
 from finetune import scores
 from finetune.config import TrainConfig
+from finetune.device import device_of
 from finetune.encode import Row
-from finetune.fit import device_of
 from finetune.gate import general_text
 from finetune.prepare import Prepared, prepare
 from finetune.start import adapter_to_start_from
