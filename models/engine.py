@@ -52,14 +52,18 @@ class Engine(Protocol):
         """Return what readings have in common that can begin with each other's."""
         ...
 
-    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
+    def begin(
+        self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
+    ) -> Reading:
         """
         Begin to read.
 
         Args:
             adapter: the LoRA adapter, or None for the base model.
-            known: a reading of the same key whose first tokens are not to be computed again; it stays as it is.
+            known: a reading of the same key whose first tokens are not to be computed again; it stays as it is, unless
+                it is ours.
             length: how many tokens these are.
+            ours: nobody else needs ``known``, and ``length`` is all that it has read, so it may be gone on with itself.
 
         Raises:
             ModelError: the adapter is damaged or does not fit.

@@ -191,4 +191,5 @@ class LocalGenerator:
             known, shared = self._engine.begin(adapter), head
             known.read(prompt[:head])
             self._prefixes.keep(prompt[:head], EVERYBODY, key, known)
-        return self._engine.begin(adapter, known, shared), shared
+        ours = known is not None and self._prefixes.let_go(known, shared, scope or EVERYBODY)
+        return self._engine.begin(adapter, known, shared, ours=ours), shared

@@ -88,9 +88,13 @@ class OpenVinoEngine:
         key = adapter_key(adapter)
         return (*key, MERGED) if key in self._merged else key
 
-    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
+    def begin(
+        self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
+    ) -> Reading:
         """Begin to read; see :class:`models.engine.Engine`."""
         network, inputs = (self._base, {}) if adapter is None else self._with(adapter)
+        if ours and known is not None:
+            return known
         reading = _Reading(network, inputs)
         if isinstance(known, _Reading):
             reading.take(known, length)

@@ -52,6 +52,18 @@ class PrefixCache:
         self._kept.append(best)
         return best.reading, most
 
+    def let_go(self, reading: Reading, length: int, scope: str) -> bool:
+        """
+        Drop a reading that a request goes on from with all its ``length`` tokens; tell whether it was such a one.
+
+        Those of everybody stay, and those that are longer.
+        """
+        kept = next((kept for kept in self._kept if kept.reading is reading), None)
+        if kept is None or kept.scope != scope or scope == EVERYBODY or len(kept.ids) != length:
+            return False
+        self._kept.remove(kept)
+        return True
+
     def keep(self, ids: Sequence[int], scope: str, adapter: AdapterKey, reading: Reading) -> None:
         """Keep a reading of these tokens, in place of those of the scope that it goes on from."""
         fresh = _Kept(scope, adapter, tuple(ids), reading)

@@ -56,8 +56,10 @@ class TransformersEngine:
         """Return what tells an adapter from all others."""
         return adapter_key(adapter)
 
-    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
-        """Begin to read; see :class:`models.engine.Engine`."""
+    def begin(
+        self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
+    ) -> Reading:
+        """Begin to read; see :class:`models.engine.Engine`. Views cost nothing, so ``ours`` changes nothing."""
         self.lora.activate(adapter)
         cache = known.beginning(length) if isinstance(known, _Reading) else None
         return _Reading(self.network, self.lora, adapter, cache)

@@ -51,11 +51,13 @@ class Clock:
         """Return what readings have in common that can begin with each other's."""
         return self._engine.key(adapter)
 
-    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
+    def begin(
+        self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
+    ) -> Reading:
         """Begin to read; see :class:`models.engine.Engine`."""
         inner = known.inner if isinstance(known, _Timed) else known
         started = time.perf_counter()
-        reading = self._engine.begin(adapter, inner, length)
+        reading = self._engine.begin(adapter, inner, length, ours=ours)
         self.prompt_s += time.perf_counter() - started
         return _Timed(reading, self)
 

@@ -85,9 +85,11 @@ class Watched:
     def key(self, adapter: Adapter | None) -> AdapterKey:
         return self.engine.key(adapter)
 
-    def begin(self, adapter: Adapter | None, known: Reading | None = None, length: int = 0) -> Reading:
+    def begin(
+        self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
+    ) -> Reading:
         its = known.its if isinstance(known, WatchedReading) else None
-        return WatchedReading(self.engine.begin(adapter, its, length), self.calls)
+        return WatchedReading(self.engine.begin(adapter, its, length, ours=ours), self.calls)
 
 
 class WatchedReading:

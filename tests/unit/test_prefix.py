@@ -48,6 +48,20 @@ def test_reading_takes_the_place_of_the_one_that_it_continues() -> None:
     assert cache.longest([1, 2, 9], "me", ())[1] == 2
 
 
+def test_reading_is_let_go_by_its_scope_and_as_a_whole_only() -> None:
+    cache, head, mine = PrefixCache(), Reading(), Reading()
+    cache.keep([1, 2], EVERYBODY, (), head)
+    cache.keep([1, 2, 3], "me", (), mine)
+    assert not cache.let_go(head, 2, EVERYBODY)
+    assert not cache.let_go(head, 2, "me")
+    assert not cache.let_go(mine, 2, "me")
+    assert not cache.let_go(mine, 3, "you")
+    assert not cache.let_go(Reading(), 3, "me")
+    assert cache.longest([1, 2, 3, 4], "me", ()) == (mine, 3)
+    assert cache.let_go(mine, 3, "me")
+    assert cache.longest([1, 2, 3, 4], "me", ()) == (head, 2)
+
+
 def test_readings_are_bounded_and_those_used_longest_ago_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix, "MAX_READINGS", 2)
     monkeypatch.setattr(prefix, "MAX_TOKENS", 5)
