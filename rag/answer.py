@@ -20,6 +20,7 @@ from models.base import Message, SamplingParams
 from models.prompt import REFUSAL, Fitted, Passage, abstains, fit, fit_plain
 from rag.citations import MarkerFilter, cite
 from rag.config import AnswerSettings
+from rag.doubt import refused_from
 from rag.followup import in_place
 from rag.trim import trim
 from rag.types import Answer, Citation, Document, Hit, Timings
@@ -97,7 +98,8 @@ def answer_from(
     prompt, given = _fit(question, found, earlier, generator, settings)
     # Read before the model begins, so that a document which changes meanwhile cannot break the answer off.
     documents = {hit.document_id: read(hit.document_id) for hit in given}
-    params = replace(question.params, opening=REFUSAL, opening_from=settings.decline_from)
+    opening_from = None if settings.decline_from is None else refused_from(settings.decline_from, given)
+    params = replace(question.params, opening=REFUSAL, opening_from=opening_from)
     said = yield from _generate(
         replace(question, params=params), prompt, generator, retrieved, MarkerFilter(len(given))
     )

@@ -67,7 +67,7 @@ class AnswerSettings(_Section):
     )
     max_tokens: int = Field(default=128, ge=1, le=8192, description="most new tokens of an answer")
     decline_from: float | None = Field(
-        default=None, gt=0, lt=1, description="probability of having no answer from which on a question is declined"
+        default=None, gt=0, lt=1, description="doubt that there is an answer from which on a question is declined"
     )
     min_similarity: float = Field(
         default=0.25, ge=-1, le=1, description="below this cosine, passages without a word in common count as no find"

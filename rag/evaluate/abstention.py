@@ -2,9 +2,9 @@
 When to decline: how many questions each threshold answers, and how many of those answers are wrong.
 
 Every question is answered, also those that would have been declined, so that each threshold can be judged afterwards
-(the risk-coverage curve of El-Yaniv and Wiener, JMLR 2010). What the threshold is put to is the probability of having
-no answer, as the model sees it; other signals are shown beside it by how well they tell the two kinds of questions
-apart.
+(the risk-coverage curve of El-Yaniv and Wiener, JMLR 2010). What the threshold is put to is the doubt that there is
+an answer (:mod:`rag.doubt`); its parts and other signals are shown beside it by how well they tell the two kinds of
+questions apart.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from rag.doubt import doubt
 from rag.evaluate.answers import Outcome
 from rag.evaluate.statistics import FEW
 from rag.types import Answer
@@ -29,8 +30,12 @@ COVERAGES = tuple(round(share / 20, 2) for share in range(20, 9, -1))
 Values = npt.NDArray[np.float64]
 
 
+def _doubt(answer: Answer) -> float:
+    """Return what the threshold is put to; without a passage the model was not even asked."""
+    return 1.0 if answer.refusal_probability is None else doubt(answer.refusal_probability, answer.hits)
+
+
 def _refusal(answer: Answer) -> float:
-    """Return the model's probability of having no answer; without a passage it was not even asked."""
     return 1.0 if answer.refusal_probability is None else answer.refusal_probability
 
 
@@ -47,14 +52,15 @@ def _unlikely(answer: Answer) -> float:
 
 
 SIGNALS: Mapping[str, Callable[[Answer], float]] = {
+    "doubt": _doubt,
     "refusal_probability": _refusal,
     "similarity": _far,
     "support": _unbacked,
     "likelihood": _unlikely,
 }
 """
-What speaks for declining: the model, a best passage that is far away, an answer that no passage backs, or whose words
-the model found unlikely (known only when it is written).
+What speaks for declining: the model and the best passage together, the model alone, a best passage that is far away, an
+answer that no passage backs, or whose words the model found unlikely (known only when it is written).
 """
 
 
@@ -67,9 +73,9 @@ def abstention_object(outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> 
         facts: what else stands beside: model, adapter, collection, sizes.
     """
     has_answer = np.array([one.asked.is_answerable for one in outcomes])
-    refusal = np.array([_refusal(one.answer) for one in outcomes])
+    doubts = np.array([_doubt(one.answer) for one in outcomes])
     right = np.array([one.scores.get("contains", 0.0) for one in outcomes])
-    points = [_point(_threshold(refusal[has_answer], share), refusal, has_answer, right) for share in COVERAGES]
+    points = [_point(_threshold(doubts[has_answer], share), doubts, has_answer, right) for share in COVERAGES]
     best = max(points, key=lambda point: point["answerable_answered"] + point["unanswerable_refused"])
     return {
         **facts,
@@ -91,8 +97,8 @@ def _threshold(of_answerable: Values, share: float) -> float:
     return float(np.clip(above if share < 1 else NEVER, 1e-9, NEVER))
 
 
-def _point(threshold: float, refusal: Values, has_answer: npt.NDArray[np.bool_], right: Values) -> dict[str, float]:
-    answered = refusal < threshold
+def _point(threshold: float, doubts: Values, has_answer: npt.NDArray[np.bool_], right: Values) -> dict[str, float]:
+    answered = doubts < threshold
     wrong = answered & ~(has_answer & (right > 0))
     return {
         "decline_from": threshold,

@@ -12,6 +12,7 @@ import pytest
 from models.base import InputError
 from models.prompt import REFUSAL
 from rag.config import load
+from rag.doubt import USUAL
 from rag.evaluate.abstention import NEVER, abstention_object, abstention_table
 from rag.evaluate.answers import Outcome, row, run
 from rag.evaluate.answers_report import answers_object, answers_table, write_page
@@ -154,7 +155,8 @@ def test_questions_of_a_collection_are_read(tmp_path: Path) -> None:
 def judged(workspace: Workspace, asked: Asked, refusal: float) -> Outcome:
     """Return a question's outcome, as if the model had seen it so likely to have no answer."""
     (found,) = run(workspace, workspace.collection("handbook"), [asked], None, ["retrieval"], lambda all_of: all_of)
-    return replace(found, answer=replace(found.answer, refusal_probability=refusal, likelihood=1 - refusal))
+    hits = tuple(replace(hit, dense=USUAL) for hit in found.answer.hits)
+    return replace(found, answer=replace(found.answer, hits=hits, refusal_probability=refusal, likelihood=1 - refusal))
 
 
 def test_each_threshold_is_judged_by_what_it_answers_and_what_is_wrong_of_it(workspace: Workspace) -> None:
@@ -175,6 +177,7 @@ def test_each_threshold_is_judged_by_what_it_answers_and_what_is_wrong_of_it(wor
     assert at_80["wrong_of_answered"] == pytest.approx(1 / 9)
     assert found["best"]["unanswerable_refused"] + found["best"]["answerable_answered"] >= 1.7
     assert found["auroc"]["refusal_probability"] == pytest.approx((100 - 3 - 1.5) / 100)
+    assert found["auroc"]["doubt"] == pytest.approx(found["auroc"]["refusal_probability"])
     assert found["auroc"]["likelihood"] == pytest.approx(found["auroc"]["refusal_probability"])
     assert found["warnings"]
     assert abstention_table(found).row_count == len(found["curve"])

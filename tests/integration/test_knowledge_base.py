@@ -11,6 +11,7 @@ import rag
 from models.base import InputError, Message, ModelError, SamplingParams, StoreError
 from models.prompt import REFUSAL
 from rag.config import Settings, load
+from rag.doubt import refused_from
 from rag.knowledge_base import KnowledgeBase
 from rag.types import Answer, Document, Filter
 from rag.workspace import Workspace
@@ -260,12 +261,12 @@ def test_passages_are_answered_from_by_the_adapter_of_the_settings_unless_anothe
 
 
 def test_declining_is_weighed_as_the_settings_say(base: KnowledgeBase, generator: ScriptedGenerator) -> None:
-    base.ask("Who owns the badge?")
+    hits = base.ask("Who owns the badge?").hits
     careful = base.settings.answer.model_copy(update={"decline_from": 0.2})
     base.with_settings(base.settings.model_copy(update={"answer": careful})).ask("Who owns the badge?")
     usual, weighed = (asked.params for asked in generator.asked)
     assert (usual.opening, usual.opening_from) == (REFUSAL, None)
-    assert weighed.opening_from == 0.2
+    assert weighed.opening_from == refused_from(0.2, hits)
 
 
 def test_ask_refuses_an_unknown_adapter_even_when_nothing_is_found(base: KnowledgeBase) -> None:
