@@ -11,8 +11,6 @@ from finetune.config import TrainConfig
 from models.base import ConfigError
 from models.network import best_device, best_dtype
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
 
 def device_of(config: TrainConfig) -> torch.device:
     """
@@ -33,8 +31,7 @@ def device_of(config: TrainConfig) -> torch.device:
 
 def weights_dtype(config: TrainConfig, device: torch.device) -> torch.dtype:
     """Return the number format of the weights; a CPU's are always float32."""
-    by_itself = config.precision == "auto" or device.type == "cpu"
-    return best_dtype(device) if by_itself else PRECISIONS[config.precision]
+    return torch.float32 if config.precision == "fp32" else best_dtype(device)
 
 
 def is_mixed(config: TrainConfig, device: torch.device) -> bool:

@@ -23,8 +23,8 @@ from models.base import ConfigError
 
 TOKENS = 512
 """
-A sequence is filled up to this many tokens, or to the longest row: attention grows with the square of its length, and
-beyond this costs more than is saved.
+A sequence is filled up to this many tokens, or to the longest row, and beyond only as :func:`packs` says: attention
+grows with the square of its length, and soon costs more than is saved.
 """
 
 
@@ -68,7 +68,8 @@ def packs(rows: Sequence[Row], length: int) -> list[Batch]:
     for at, row in enumerate(ordered):
         shared = _shared(ordered[at - 1], row) if at > begin else 0
         fresh = len(row.ids) - shared
-        if at > begin and used + fresh > (length * 3 // 2 if shared > fresh else length):
+        room = length * 3 // 2 if shared > fresh else length
+        if at > begin and used + fresh > room:
             found.append(packed(ordered[begin:at]))
             begin, used, fresh = at, 0, len(row.ids)
         used += fresh

@@ -1,5 +1,5 @@
 """
-Nothing is read twice: readings of earlier prompts, from which one that begins alike goes on.
+Readings of earlier prompts, from which one that begins alike goes on instead of reading the same again.
 
 Readings belong to a scope, such as a user, and are never seen by another: how fast an answer comes must not tell what
 somebody else has asked. Only heads without anything private in them, the fixed instructions, belong to everybody.
