@@ -42,7 +42,7 @@ def lines(rows: list[dict[str, Any]]) -> bytes:
 
 def expect_end(run: Any, state: str, timeout: int = PROGRAM_MS) -> None:
     """Wait until a run has ended; if it ended otherwise, fail with what the page says about it."""
-    badge = run.locator("[data-state]").first
+    badge = run.locator("[data-state]")
     expect(badge).to_have_text(ENDED, timeout=timeout)
     assert badge.inner_text() == state, run.inner_text()
 
