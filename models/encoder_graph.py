@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from models.base import ModelError
-from models.graph import compiled, convert, to_int8
+from models.graph import compiled, to_int8
+from models.lowering import convert
 
 SAMPLE = ("A short one.", "A sentence that is longer, so that the first one is filled up behind its end.")
 MAX_DISTANCE, MAX_DISTANCE_INT8 = 1e-5, 0.02

@@ -111,7 +111,7 @@ def export(model: Model) -> Export:
     """
     import torch
 
-    from models import fidelity, graph
+    from models import fidelity, graph, lowering
     from models.network import load_network
     from models.quiet_openvino import openvino
     from models.tokenizer import ChatTokenizer
@@ -120,7 +120,7 @@ def export(model: Model) -> Export:
     _require_memory(model)
     network = load_network(model, torch.float32)
     try:
-        lowered = graph.lower(network)
+        lowered = lowering.lower(network)
     except ModelError as error:
         raise ModelError(f"{model.name!r}: {error}") from error
     graph.to_int8(lowered)

@@ -118,11 +118,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def graph_file(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The network as a graph that is not rounded, so that both engines must say the same to the letter."""
-    from models import graph
+    from models import lowering
     from models.quiet_openvino import openvino
 
     file = tmp_path_factory.mktemp("graph") / "graph.xml"
-    openvino.save_model(graph.lower(load_network(_model(directory), torch.float32)), file, compress_to_fp16=False)
+    openvino.save_model(lowering.lower(load_network(_model(directory), torch.float32)), file, compress_to_fp16=False)
     return file
 
 

@@ -10,14 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 
-from models import export
+from models import export, graph, lowering
 from models.adapters import Adapter
 from models.base import ConfigError, ModelError
 from models.engines import load_generator
 from models.lora import verifier
+from models.network import load_network
 from models.openvino_engine import MERGED, OpenVinoEngine
+from models.quiet_openvino import openvino
 from models.store import Model
 from models.tokenizer import ChatTokenizer
 from tests.fakes import write_tiny_adapter, write_tiny_generator
@@ -122,6 +126,32 @@ def test_merged_adapters_are_bounded(model: Model, engine: OpenVinoEngine, tmp_p
             engine.begin(adapter)
         engine.wait()
     assert [engine.key(adapter)[-1] == MERGED for adapter in adapters] == [False, True, True]
+
+
+def test_products_of_the_same_input_are_joined(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "SMALLEST", 1)  # the layers of the test model are tiny
+    apart = lowering.lower(load_network(model, torch.float32))
+    graph.to_int8(apart)
+    joined = apart.clone()
+    graph.join(joined)
+
+    def products(network: graph.Graph) -> list[int]:
+        found = [node for node in network.get_ops() if node.get_type_name() == "MatMul"]
+        return sorted(node.input_value(1).get_partial_shape()[0].get_length() for node in found if _has_weights(node))
+
+    def scores(network: graph.Graph) -> npt.NDArray[np.float32]:
+        compiled = openvino.Core().compile_model(network, "CPU", graph.SETTINGS | graph.EXACT)
+        told: npt.NDArray[np.float32] = compiled([np.array([IDS]), np.arange(len(IDS))[None]])[0]
+        return told
+
+    separate, together = products(apart), products(joined)
+    assert len(together) == len(separate) - 2 * 3  # in each of two layers: two with the queries, one with the gate
+    assert sum(together) == sum(separate)
+    assert np.abs(scores(joined) - scores(apart)).max() < 0.05 * np.abs(scores(apart)).max()
+
+
+def _has_weights(node: openvino.Node) -> bool:
+    return bool(node.input_value(1).get_node().get_type_name() == "Multiply")
 
 
 def test_dora_is_refused_by_name(model: Model, engine: OpenVinoEngine, tmp_path: Path) -> None:
