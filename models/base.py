@@ -164,6 +164,11 @@ class Generator(Protocol):
         ...
 
     @property
+    def places(self) -> int:
+        """How many answers are made at once; what is asked for beyond that waits."""
+        ...
+
+    @property
     def context_length(self) -> int:
         """The most tokens of prompt and answer together."""
         ...
@@ -178,7 +183,7 @@ class Generator(Protocol):
         ...
 
     def forget(self) -> None:
-        """Let go of everything that earlier prompts left in memory; waits for the answer at hand."""
+        """Let go of everything that earlier prompts left in memory; waits for the answers at hand."""
         ...
 
     def stream(

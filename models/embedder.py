@@ -6,11 +6,12 @@ Importing this module imports torch, transformers and scikit-learn (seconds), so
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import textwrap
 from collections.abc import Sequence
-from threading import Lock
+from threading import Lock, Thread
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from models.store import INT8, Model
 
 logger = logging.getLogger(__name__)
 
+_OFTEN = 3  # questions from which on making a graph of their own pays
 _BULK = 64  # texts from which on making the graph pays: it takes 3 s, and saves a fifth
 _BATCH = 32  # texts per forward pass; on two cores 16, 32 and 64 differ by less than a twentieth
 
@@ -36,9 +38,10 @@ class SentenceTransformerEmbedder:
     """
     Embeds texts with a sentence-transformers model.
 
-    Safe to call from several threads without a lock: after construction nothing changes any more (the constructor
-    embeds once, which is when the tokenizer's truncation settles), and offsets come from a tokenizer of their own. So a
-    question does not wait for a large batch of passages.
+    Safe to call from several threads without a lock: the constructor embeds once, which is when the tokenizer's
+    truncation settles, and offsets come from a tokenizer of their own. So a question does not wait for a large batch of
+    passages. On a CPU with OpenVINO, many passages, and the questions of a process that is asked several, go through a
+    graph each, which gives the same vectors.
     """
 
     def __init__(self, model: Model, device: str | None = None) -> None:
@@ -70,9 +73,12 @@ class SentenceTransformerEmbedder:
             ) from error
         self._single = _int8(self._network, model) if model.is_int8 else self._network
         self._bulk: SentenceTransformer | None = None
+        self._can_lower = self._network.device.type == "cpu" and is_installed()
         self._lowering = Lock()
+        self._for_questions, self._asked = self._single, itertools.count(1)
+        self._hastening = Thread(target=self._hasten, name="lowering", daemon=True)
         self._tokenizer = _plain_tokenizer(self._network, model)
-        self._dim: int = self.embed_query("warm").shape[0]
+        self._dim: int = self._encode(self._single, ["warm"], "").shape[1]
         self._max_tokens = self._count_readable()
 
     @property
@@ -128,19 +134,22 @@ class SentenceTransformerEmbedder:
         Returns:
             An L2-normalised float32 vector, shape ``(dim,)``.
         """
-        vector: Vectors = self._encode(self._single, [text], self._model.query_prefix)[0]
+        if next(self._asked) == _OFTEN and self._can_lower and not self._model.is_int8:
+            self._hastening.start()
+        vector: Vectors = self._encode(self._for_questions, [text], self._model.query_prefix)[0]
         return vector
 
-    def _for_bulk(self) -> SentenceTransformer:
-        """
-        Return what embeds many passages: on a CPU with OpenVINO its graph, made at first use, which takes seconds.
+    def _hasten(self) -> None:
+        """Make a graph for questions, which take half as long then; behind passages in the other's they would wait."""
+        with self._lowering:
+            self._for_questions = _lowered(self._network, self._model.name)
 
-        Questions never go through it: its requests would wait for each other.
-        """
+    def _for_bulk(self) -> SentenceTransformer:
+        """Return what embeds many passages: on a CPU with OpenVINO a graph, made at first use in seconds."""
         with self._lowering:
             if self._bulk is None and self._model.is_int8:
                 self._bulk = _int8(self._network, self._model)
-            elif self._bulk is None and self._network.device.type == "cpu" and is_installed():
+            elif self._bulk is None and self._can_lower:
                 self._bulk = _lowered(self._network, self._model.name)
             elif self._bulk is None:
                 self._bulk = self._network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import numpy as np
@@ -26,11 +27,20 @@ class Reading(Protocol):
 
 
 class Engine(Protocol):
-    """A network in memory, for one thread at a time."""
+    """A network in memory, for as many threads at a time as it has places."""
 
     @property
     def name(self) -> str:
         """What it is called in answers and settings, for example ``transformers``."""
+        ...
+
+    @property
+    def places(self) -> int:
+        """How many answers are made at once."""
+        ...
+
+    def place(self) -> AbstractContextManager[object]:
+        """Wait for a place; it is held as long as an answer is made."""
         ...
 
     @property

@@ -32,6 +32,7 @@ def load_generator(
     engine: EngineName = "auto",
     device: str | None = None,
     offered: Callable[[], Sequence[Adapter]] = tuple,
+    places: int | None = None,
 ) -> LocalGenerator:
     """
     Load a generator.
@@ -41,10 +42,11 @@ def load_generator(
         engine: ``auto`` takes OpenVINO on a CPU where it is installed and the model was exported for it.
         device: ``cpu``, ``cuda``, ``mps``; None takes an accelerator where there is one.
         offered: tells, at each request, which adapters may be asked for.
+        places: how many answers are made at once; None leaves it to engine and device.
 
     Raises:
         ModelError: the model, or its export, is missing or damaged.
-        ConfigError: the engine is not installed, or cannot use the device.
+        ConfigError: the engine is not installed, cannot use the device, or has not so many places.
     """
     from models.generator import LocalGenerator
     from models.lora import verifier
@@ -57,7 +59,12 @@ def load_generator(
     if exported is None:
         from models.torch_engine import TransformersEngine
 
-        return LocalGenerator(model, tokenizer, TransformersEngine(model, tokenizer, device), offered)
+        return LocalGenerator(model, tokenizer, TransformersEngine(model, tokenizer, device, places), offered)
+    if places is not None and places > 1:
+        raise ConfigError(
+            f"{places} answers at once are asked for, but the engine openvino makes one after another; "
+            "set server.slots to 1, or the engine to transformers."
+        )
     from models.openvino_engine import OpenVinoEngine
 
     fast = OpenVinoEngine(model, exported.graph_file, verifier(model, tokenizer))

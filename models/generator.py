@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from threading import Lock
 
@@ -32,10 +32,10 @@ class LocalGenerator:
     """
     Continues conversations with a causal language model, with any number of LoRA adapters resident.
 
-    One request runs at a time: a stream takes a lock with its first token and gives it back before its last one, or
-    when it is closed or fails, so calls from several threads wait for each other. Close a stream that is not read to
-    its end (``contextlib.closing``): a thread that starts a second one beside it would wait for itself. Counting tokens
-    never waits for a stream.
+    As many requests run at a time as the engine has places, on most one: a stream takes a place with its first token
+    and gives it back before its last one, or when it is closed or fails, so calls from several threads wait for each
+    other. Close a stream that is not read to its end (``contextlib.closing``): a thread that starts a second one beside
+    it would wait for itself. Counting tokens never waits for a stream.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LocalGenerator:
         """
         self._model, self._tokenizer, self._engine, self._offered = model, tokenizer, engine, offered
         self._prefixes, self._repeats = PrefixCache(), Repeats()
-        self._running = Lock()
+        self._forgetting = Lock()
 
     @property
     def name(self) -> str:
@@ -63,6 +63,11 @@ class LocalGenerator:
     def engine(self) -> str:
         """What runs the model, for example ``transformers``."""
         return self._engine.name
+
+    @property
+    def places(self) -> int:
+        """How many answers are made at once."""
+        return self._engine.places
 
     @property
     def context_length(self) -> int:
@@ -106,9 +111,10 @@ class LocalGenerator:
 
     def forget(self) -> None:
         """Let go of earlier prompts and answers; see :class:`models.base.Generator`."""
-        with self._running:
-            self._prefixes = PrefixCache()
-            self._repeats = Repeats()
+        with self._forgetting, ExitStack() as held:
+            for _ in range(self.places):
+                held.enter_context(self._engine.place())
+            self._prefixes, self._repeats = PrefixCache(), Repeats()
 
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
@@ -130,7 +136,7 @@ class LocalGenerator:
         self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
     ) -> TokenStream:
         request = self._repeats.request(prompt, params, scope, adapter_key(adapter))
-        with self._running:
+        with self._engine.place():
             tokens = list(self._repeats.find(request))
             for token in tokens[:-1]:
                 yield token

@@ -1,10 +1,10 @@
-"""The LoRA adapters resident in a network: verified and inserted once, then switched from request to request."""
+"""The LoRA adapters resident in a network: verified and inserted once, then switched from step to step."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from models.adapters import CONFIG, WEIGHTS, Adapter, verify
+from models.adapters import WEIGHTS, Adapter, verify
 from models.base import ModelError
+from models.engine import AdapterKey, adapter_key
 from models.prompt import PROMPT_FORMAT
 from models.store import Model
 from models.tokenizer import ChatTokenizer
@@ -23,12 +24,8 @@ MAX_RESIDENT = 16
 """More adapters than this make the one used longest ago give up its place; one of rank 16 on 135M takes 20 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Resident:
-    """An adapter in the network: the name that PEFT knows it by, and the digests of its files."""
-
-    key: str
-    files: tuple[str, str]
+BASE = "__base__"
+"""What PEFT calls a row of a batch that no adapter changes."""
 
 
 class ResidentAdapters:
@@ -45,54 +42,72 @@ class ResidentAdapters:
         self._verify = verify
         self._lora: LoraModel | None = None
         self._layers: list[BaseTunerLayer] = []
-        self._resident: dict[str, _Resident] = {}  # the one used longest ago first
+        self._resident: dict[AdapterKey, str] = {}  # what PEFT calls them; the one used longest ago first
         self._active: str | None = None
         self._inserted = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the resident adapters, sorted."""
-        return tuple(sorted(self._resident))
+        return tuple(sorted(key[0] for key in self._resident))
 
     def activate(self, adapter: Adapter | None) -> None:
         """
         Make the network compute with an adapter, or as the base model.
 
-        An adapter that is not resident, or whose files are not those that are resident, is verified and read first.
+        An adapter that is not resident is verified and read first; one that was trained anew is another.
 
         Raises:
             ModelError: it does not fit, is damaged, or could change more than a plain LoRA does; the base model is
                 active then.
         """
-        if adapter is None:
-            self._switch(None)
-            return
-        files = adapter.files[CONFIG], adapter.files[WEIGHTS]
-        known = self._resident.pop(adapter.name, None)
-        if known is not None and known.files != files:
-            self._remove(known)
-            known = None
-        if known is None:
-            self._verify(adapter)
-            known = _Resident(self._insert(adapter), files)
-            while len(self._resident) >= MAX_RESIDENT:
-                self._remove(self._resident.pop(next(iter(self._resident))))
-        self._resident[adapter.name] = known
-        self._switch(known.key)
+        self._switch(None if adapter is None else self._name(adapter))
 
-    def _switch(self, key: str | None) -> None:
-        if key == self._active:
+    @contextmanager
+    def rows(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
+        """
+        Let each row of a batch compute with its own adapter, or as the base model.
+
+        Args:
+            adapters: at most :data:`MAX_RESIDENT`, one for each row.
+
+        Raises:
+            ModelError: as :meth:`activate`.
+        """
+        names = [None if adapter is None else self._name(adapter) for adapter in adapters]
+        self._switch(next((name for name in names if name is not None), None))
+        if self._lora is None or len(set(names)) == 1:
+            yield
+            return
+        with self._lora._enable_peft_forward_hooks(adapter_names=[name or BASE for name in names]):
+            yield
+
+    def _name(self, adapter: Adapter) -> str:
+        """Return what PEFT calls an adapter, which is resident then."""
+        key = adapter_key(adapter)
+        if key in self._resident:
+            self._resident[key] = self._resident.pop(key)
+            return self._resident[key]
+        self._switch(None)
+        self._verify(adapter)
+        self._resident[key] = self._insert(adapter)
+        while len(self._resident) > MAX_RESIDENT:
+            self._remove(self._resident.pop(next(iter(self._resident))))
+        return self._resident[key]
+
+    def _switch(self, name: str | None) -> None:
+        if name == self._active:
             return
         # PEFT's own switching looks through all modules and their weights' gradients: 31 ms for SmolLM2-135M.
         for layer in self._layers:
-            layer._disable_adapters = key is None
-            layer._active_adapter = [] if key is None else [key]
-        self._active = key
+            layer._disable_adapters = name is None
+            layer._active_adapter = [] if name is None else [name]
+        self._active = name
 
-    def _remove(self, resident: _Resident) -> None:
+    def _remove(self, name: str) -> None:
         self._switch(None)  # deleting an active adapter would make another one active
         if self._lora is not None:
-            self._lora.delete_adapter(resident.key)
+            self._lora.delete_adapter(name)
 
     def _insert(self, adapter: Adapter) -> str:
         """Put the adapter's weights into the network, switched off; return the name that PEFT knows it by."""
@@ -119,6 +134,7 @@ class ResidentAdapters:
             self._discard(key)
             reason = textwrap.shorten(str(error), 300)
             raise ModelError(f"the adapter {adapter.name!r} does not fit: {reason}") from error
+        self._lora.eval()  # what PEFT adds is made for training
         self._layers = [module for module in self._network.modules() if isinstance(module, BaseTunerLayer)]
         self._active = key  # PEFT makes the first one active, and later ones not
         self._switch(None)

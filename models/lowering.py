@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from models.base import ModelError
 from models.graph import LOGITS, Graph
-from models.quiet_openvino import make_stateful, openvino, ops
+from models.quiet_openvino import make_stateful, openvino, ops, traced
 
 INPUTS = ("input_ids", "position_ids")
 
@@ -62,7 +62,7 @@ def convert(module: nn.Module, example: Mapping[str, object]) -> Graph:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracer's, about branches that depend on the configuration alone
-            return openvino.convert_model(module, example_input=dict(example))
+            return traced(module, example)
     except Exception as error:  # whatever tracing or converting makes of an unknown architecture
         raise ModelError(f"its network cannot be lowered to OpenVINO: {type(error).__name__}: {error}") from error
     finally:

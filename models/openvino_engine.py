@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,21 @@ class OpenVinoEngine:
         self._unmergeable: set[AdapterKey] = set()
         self._used: dict[AdapterKey, int] = {}
         self._merging: threading.Thread | None = None
+        self._place = threading.Lock()
 
     @property
     def name(self) -> str:
         """``openvino``."""
         return "openvino"
+
+    @property
+    def places(self) -> int:
+        """One: a prompt alone fills all cores."""
+        return 1
+
+    def place(self) -> AbstractContextManager[object]:
+        """Wait for the place; see :class:`models.engine.Engine`."""
+        return self._place
 
     @property
     def can_go_on(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from models.engine import AdapterKey, Reading
 
@@ -29,10 +30,11 @@ class _Kept:
 
 
 class PrefixCache:
-    """Readings, those used longest ago going first; for one thread at a time."""
+    """Readings, those used longest ago going first; for several threads."""
 
     def __init__(self) -> None:
         self._kept: list[_Kept] = []  # the one used longest ago first
+        self._changing = Lock()
 
     def longest(self, ids: Sequence[int], scope: str, adapter: AdapterKey) -> tuple[Reading | None, int]:
         """
@@ -41,16 +43,17 @@ class PrefixCache:
         At least one token of the prompt is left to be read: what comes next is computed from it.
         """
         best, most = None, 0
-        for kept in self._kept:
-            if kept.adapter == adapter and kept.scope in (scope, EVERYBODY):
-                shared = min(_shared(kept.ids, ids), len(ids) - 1)
-                if shared > most:
-                    best, most = kept, shared
-        if best is None:
-            return None, 0
-        self._kept.remove(best)
-        self._kept.append(best)
-        return best.reading, most
+        with self._changing:
+            for kept in self._kept:
+                if kept.adapter == adapter and kept.scope in (scope, EVERYBODY):
+                    shared = min(_shared(kept.ids, ids), len(ids) - 1)
+                    if shared > most:
+                        best, most = kept, shared
+            if best is None:
+                return None, 0
+            self._kept.remove(best)
+            self._kept.append(best)
+            return best.reading, most
 
     def let_go(self, reading: Reading, length: int, scope: str) -> bool:
         """
@@ -58,18 +61,20 @@ class PrefixCache:
 
         Those of everybody stay, and those that are longer.
         """
-        kept = next((kept for kept in self._kept if kept.reading is reading), None)
-        if kept is None or kept.scope != scope or scope == EVERYBODY or len(kept.ids) != length:
-            return False
-        self._kept.remove(kept)
-        return True
+        with self._changing:
+            kept = next((kept for kept in self._kept if kept.reading is reading), None)
+            if kept is None or kept.scope != scope or scope == EVERYBODY or len(kept.ids) != length:
+                return False
+            self._kept.remove(kept)
+            return True
 
     def keep(self, ids: Sequence[int], scope: str, adapter: AdapterKey, reading: Reading) -> None:
         """Keep a reading of these tokens, in place of those of the scope that it goes on from."""
         fresh = _Kept(scope, adapter, tuple(ids), reading)
-        self._kept = [kept for kept in self._kept if not _continues(fresh, kept)] + [fresh]
-        while len(self._kept) > MAX_READINGS or sum(len(kept.ids) for kept in self._kept) > MAX_TOKENS:
-            self._kept.pop(0)
+        with self._changing:
+            self._kept = [kept for kept in self._kept if not _continues(fresh, kept)] + [fresh]
+            while len(self._kept) > MAX_READINGS or sum(len(kept.ids) for kept in self._kept) > MAX_TOKENS:
+                self._kept.pop(0)
 
 
 def _continues(later: _Kept, earlier: _Kept) -> bool:

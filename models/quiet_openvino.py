@@ -1,5 +1,5 @@
 """
-OpenVINO without its telemetry, and the only place that imports it.
+OpenVINO without its telemetry and its hand in logging, and the only place that imports it.
 
 Since 2024 the mere import of ``openvino`` sends an event to Google Analytics unless a file in the home directory
 forbids it (read in ``openvino/tools/ovc/__init__.py`` of 2026.4). Without the package ``openvino_telemetry`` it takes a
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # what makes an import of it fail
@@ -17,10 +18,29 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # what make
 if TYPE_CHECKING:
     import openvino
     from openvino import opset13 as ops
+    from torch import nn
 else:
     openvino = importlib.import_module("openvino")
     ops = importlib.import_module("openvino.opset13")
 
 make_stateful = importlib.import_module("openvino._offline_transformations").apply_make_stateful_transformation
 
-__all__ = ["make_stateful", "openvino", "ops"]
+
+def traced(module: nn.Module, example: Mapping[str, object]) -> openvino.Model:
+    """
+    Return a torch module as a graph.
+
+    ``openvino.convert_model`` does the same, but sets the level of the root logger meanwhile, and its handlers to what
+    they were afterwards: what other threads log is lost.
+
+    Args:
+        module: its ``forward`` takes what the example gives, by name.
+        example: tensors, or lists or dicts of them.
+    """
+    decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")  # imports torch
+    decoder = decoders.TorchScriptPythonDecoder(module, example_input=dict(example), shared_memory=True)
+    front_end = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
+    return front_end.convert(front_end.load(decoder))
+
+
+__all__ = ["make_stateful", "openvino", "ops", "traced"]

@@ -31,6 +31,8 @@ _END = b"[DONE]"
 _CONTROL = re.compile(r"<(?=[|｜/]?\w[\w|｜▁ -]{0,40}>)|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+)\])")
 """Where a control token of the known chat templates may begin: <|im_end|>, <s>, <end_of_turn>, [INST], ..."""
 
+PLACES = 8
+
 
 class RemoteGenerator:
     """
@@ -71,6 +73,11 @@ class RemoteGenerator:
     def engine(self) -> str:
         """``remote``."""
         return "remote"
+
+    @property
+    def places(self) -> int:
+        """How many answers are asked for at once, unless the settings say; the server may well make them wait."""
+        return PLACES
 
     @property
     def context_length(self) -> int:

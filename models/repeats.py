@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 
 from models.base import SamplingParams, Token
 from models.engine import AdapterKey
@@ -15,7 +16,7 @@ Request = tuple[tuple[int, ...], SamplingParams, str, AdapterKey]
 
 class Repeats:
     """
-    Recent answers, those used longest ago going first; for one thread at a time.
+    Recent answers, those used longest ago going first; for several threads.
 
     The prompt holds every passage that retrieval gave, so an answer cannot outlive a change of the documents or of the
     rights to read them. As with readings, an answer belongs to its scope.
@@ -23,6 +24,7 @@ class Repeats:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Request, tuple[Token, ...]] = OrderedDict()
+        self._changing = Lock()
 
     @staticmethod
     def request(
@@ -35,14 +37,17 @@ class Repeats:
 
     def find(self, request: Request | None) -> tuple[Token, ...]:
         """Return the tokens of a request's answer; none where it was not answered yet."""
-        if request is None or request not in self._kept:
-            return ()
-        self._kept.move_to_end(request)
-        return self._kept[request]
+        with self._changing:
+            if request is None or request not in self._kept:
+                return ()
+            self._kept.move_to_end(request)
+            return self._kept[request]
 
     def keep(self, request: Request | None, tokens: Sequence[Token]) -> None:
         """Keep a whole answer."""
-        if request is not None:
+        if request is None:
+            return
+        with self._changing:
             self._kept[request] = tuple(tokens)
             while len(self._kept) > MAX_ANSWERS:
                 self._kept.popitem(last=False)

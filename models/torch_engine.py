@@ -7,41 +7,71 @@ Importing this module imports torch and transformers (seconds), so entry points 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import torch
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from models import rows
 from models.adapters import Adapter
+from models.base import ConfigError
 from models.engine import AdapterKey, Logits, Reading, adapter_key
-from models.lora import ResidentAdapters, verifier
+from models.lora import MAX_RESIDENT, ResidentAdapters, verifier
 from models.network import best_device, best_dtype, load_network
 from models.store import Model
+from models.together import Together
 from models.tokenizer import ChatTokenizer
+
+PLACES = {"cuda": 8}
+"""Answers at once on a device, where nobody says how many; on others one."""
 
 
 class TransformersEngine:
     """
     A model's network with any number of LoRA adapters resident; one is loaded when it is first asked for.
 
+    What several threads are to read is read together: each generated token of each answer is a row of one batch, with
+    the adapter of its own. A prompt is read alone, because it fills the processor by itself.
+
     Args:
         model: where it lies.
         tokenizer: the model's.
         device: ``cpu``, ``cuda``, ``mps``; None takes an accelerator where there is one.
+        places: how many answers are made at once; None leaves it to the device.
 
     Raises:
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or not read for several at once.
+        ConfigError: there are more places than adapters can be resident.
     """
 
-    def __init__(self, model: Model, tokenizer: ChatTokenizer, device: str | None = None) -> None:
+    def __init__(
+        self, model: Model, tokenizer: ChatTokenizer, device: str | None = None, places: int | None = None
+    ) -> None:
         self._device = best_device(device)
+        self._places = places or PLACES.get(self._device.type, 1)
+        if self._places > MAX_RESIDENT:
+            raise ConfigError(f"{self._places} answers at once are asked for; {self.name} makes up to {MAX_RESIDENT}.")
         self.network = load_network(model, best_dtype(self._device)).to(self._device)
         self.lora = ResidentAdapters(self.network, verifier(model, tokenizer))
+        if self._places > 1:
+            rows.require(self.network)
+        self._together = Together(self._read, self._places)
 
     @property
     def name(self) -> str:
         """``transformers``."""
         return "transformers"
+
+    @property
+    def places(self) -> int:
+        """How many answers are made at once."""
+        return self._places
+
+    def place(self) -> AbstractContextManager[None]:
+        """Wait for a place; see :class:`models.engine.Engine`."""
+        return self._together.place()
 
     @property
     def can_go_on(self) -> bool:
@@ -60,37 +90,65 @@ class TransformersEngine:
         self, adapter: Adapter | None, known: Reading | None = None, length: int = 0, *, ours: bool = False
     ) -> Reading:
         """Begin to read; see :class:`models.engine.Engine`. Views cost nothing, so ``ours`` changes nothing."""
-        self.lora.activate(adapter)
-        cache = known.beginning(length) if isinstance(known, _Reading) else None
-        return _Reading(self.network, self.lora, adapter, cache)
+        if isinstance(known, _Reading) and length:
+            return _Reading(self._together, adapter, rows.beginning(known.cache, length))
+        return _Reading(self._together, adapter, rows.new_cache(self.network))
+
+    # Inference mode belongs to a thread, and a stream may be advanced by a different thread each time: so it is
+    # entered for a step, never across a yield.
+    @torch.inference_mode()
+    def _read(self, steps: list[_Step]) -> list[Logits | Exception]:
+        """Read for several threads: one token behind others as rows of one batch, all else one by one."""
+        alike = [step for step in steps if step.goes_on]
+        if len(alike) == 1:
+            alike = []
+        found: dict[_Reading, Logits | Exception] = {}
+        found.update(zip((step.reading for step in alike), self._rows(alike), strict=True))
+        for step in steps:
+            if step.reading not in found:
+                found[step.reading] = self._alone(step)
+        return [found[step.reading] for step in steps]
+
+    def _rows(self, steps: list[_Step]) -> list[Logits]:
+        if not steps:
+            return []
+        with self.lora.rows([step.reading.adapter for step in steps]):
+            scores = rows.read(self.network, [step.reading.cache for step in steps], [step.ids[0] for step in steps])
+        return list(scores.float().cpu().numpy())
+
+    def _alone(self, step: _Step) -> Logits | Exception:
+        """Read for one thread; what goes wrong is its own, not that of the others."""
+        try:
+            self.lora.activate(step.reading.adapter)
+            output = self.network(
+                input_ids=torch.tensor([list(step.ids)], device=self._device),
+                past_key_values=step.reading.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        except Exception as error:
+            return error
+        logits: Logits = output.logits[0, -1].float().cpu().numpy()
+        return logits
 
 
 class _Reading:
     """A key-value cache, and the adapter that it was made with."""
 
-    def __init__(
-        self, network: PreTrainedModel, lora: ResidentAdapters, adapter: Adapter | None, cache: Cache | None
-    ) -> None:
-        self._network, self._lora, self._adapter, self._cache = network, lora, adapter, cache
+    def __init__(self, together: Together[_Step, Logits], adapter: Adapter | None, cache: DynamicCache) -> None:
+        self._together, self.adapter, self.cache = together, adapter, cache
 
-    # Inference mode belongs to a thread, and a stream may be advanced by a different thread each time: so it is
-    # entered for a step, never across a yield.
-    @torch.inference_mode()
     def read(self, ids: Sequence[int]) -> Logits:
-        self._lora.activate(self._adapter)
-        output = self._network(
-            input_ids=torch.tensor([list(ids)], device=self._network.device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self._cache = output.past_key_values
-        logits: Logits = output.logits[0, -1].float().cpu().numpy()
-        return logits
+        return self._together.do(_Step(self, ids))
 
-    @torch.inference_mode()
-    def beginning(self, length: int) -> Cache | None:
-        """Return a cache of the first tokens; its tensors are views, and a layer that reads on makes new ones."""
-        if self._cache is None:
-            return None
-        return DynamicCache([(layer.keys[:, :, :length], layer.values[:, :, :length]) for layer in self._cache.layers])
+
+class _Step(NamedTuple):
+    """What a thread is to read."""
+
+    reading: _Reading
+    ids: Sequence[int]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is one token behind others."""
+        return len(self.ids) == 1 and self.reading.cache.get_seq_length() > 0

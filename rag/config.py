@@ -80,8 +80,8 @@ class ServerSettings(_Section):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8321, ge=0, le=65535, description="0 takes any free port")
     queue_length: int = Field(default=32, ge=1, le=1024, description="requests that may wait for the generator")
-    slots: int = Field(
-        default=1, ge=1, le=64, description="answers made at a time; more only where a remote server runs the model"
+    slots: int | None = Field(
+        default=None, ge=1, le=64, description="answers made at a time; null takes 8 on CUDA and remote servers, else 1"
     )
     max_upload_mb: int = Field(default=100, ge=1, le=4096, description="largest file that may be uploaded, in MB")
     requests_per_minute: int = Field(
@@ -144,12 +144,6 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     remote: RemoteSettings = RemoteSettings()
     watch: list[WatchedFolder] = []
-
-    @model_validator(mode="after")
-    def _check_slots(self) -> Self:
-        if self.server.slots > 1 and self.remote.url is None:
-            raise ValueError("server.slots: this machine makes one answer at a time; more need remote.url")
-        return self
 
 
 class _Tunable(_Section):

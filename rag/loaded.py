@@ -167,7 +167,7 @@ class LoadedModels:
             return RemoteGenerator(remote.url, self._settings.generator, key, remote.timeout_s)
         model = locate(self._settings.generator, "generator")
         offered = partial(adapter_store.offered, model)
-        generator = load_generator(model, self._settings.engine, self._device, offered)
+        generator = load_generator(model, self._settings.engine, self._device, offered, self._settings.server.slots)
         logger.info(
             "generator %s loaded with %s, %.2f s", generator.name, generator.engine, time.perf_counter() - started
         )

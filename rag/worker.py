@@ -141,12 +141,11 @@ class GenerationWorker:
     One thread for each slot, and the queue in front of them.
 
     Args:
-        slots: how many answers are made at a time.
         length: how many requests may wait. Beyond it a principal that has none waiting gets one in, so that nobody can
             shut the others out.
     """
 
-    def __init__(self, length: int, slots: int = 1) -> None:
+    def __init__(self, length: int) -> None:
         self._length = length
         self._changed = threading.Condition()
         self._queues: dict[str, deque[Job]] = {}
@@ -155,14 +154,18 @@ class GenerationWorker:
         self._hurrying = False
         self._stopped = False
         self._seconds = _FIRST_GUESS_S
-        self._threads = [
-            threading.Thread(target=self._work, name=f"generation-{slot}", daemon=True) for slot in range(slots)
-        ]
+        self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+    def start(self, slots: int = 1) -> None:
+        """
+        Start the threads.
+
+        Args:
+            slots: how many answers are made at a time.
+        """
+        for slot in range(slots):
+            self._threads.append(threading.Thread(target=self._work, name=f"generation-{slot}", daemon=True))
+            self._threads[-1].start()
 
     @property
     def waiting(self) -> int:
@@ -240,8 +243,7 @@ class GenerationWorker:
             self._stopped = True
             self._changed.notify_all()
         for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(_LAST_TOKEN_S)
+            thread.join(_LAST_TOKEN_S)
         logger.info("generation stopped, %d requests given up", len(left))
 
     def _work(self) -> None:

@@ -7,9 +7,10 @@ None of them pretends: each implements its protocol in full, so what passes with
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.adapter_store import not_offered
-from models.adapters import WEIGHTS, Adapter, write_manifest
+from models.adapters import CONFIG, WEIGHTS, Adapter, write_manifest
 from models.base import FinishReason, InputError, Message, SamplingParams, Token, TokenStream, Vectors
 from models.decoding import StopStrings
 from models.prompt import PROMPT_FORMAT
@@ -120,6 +121,11 @@ class ScriptedGenerator:
     def engine(self) -> str:
         """A fixed name."""
         return "script"
+
+    @property
+    def places(self) -> int:
+        """One."""
+        return 1
 
     def forget(self) -> None:
         """Forget what was asked."""
@@ -251,6 +257,13 @@ def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
         gate_passed=True,
         licence="Apache-2.0",
     )
+
+
+def resigned(adapter: Adapter, **settings: object) -> Adapter:
+    """Change an adapter's settings, and what is known of its files with them."""
+    path = adapter.directory / CONFIG
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    return replace(adapter, files={**adapter.files, CONFIG: hashlib.sha256(path.read_bytes()).hexdigest()})
 
 
 def _word_pieces(max_tokens: int) -> PreTrainedTokenizerFast:

@@ -59,7 +59,7 @@ class Service:
         self.workspace = workspace
         self.access = access
         server = workspace.settings.server
-        self.worker = GenerationWorker(server.queue_length, server.slots)
+        self.worker = GenerationWorker(server.queue_length)
         self.metrics = Metrics(lambda: self.worker.waiting)
         self.authority = Authority(workspace.store)
         self.log = AccessLog(workspace.store, server.access_log_days, keeps_text=server.access_log_text)
@@ -80,8 +80,7 @@ class Service:
         return "ready" if self._loaded.is_set() else "loading"
 
     def start(self) -> None:
-        """Start the generation queue and load both models in a thread; then the server is ready, and upkeep begins."""
-        self.worker.start()
+        """Load both models in a thread; then answers are made, the server is ready, and upkeep begins."""
         self.log.start()
         self._rights.start()
         self.launcher.start()
@@ -91,10 +90,12 @@ class Service:
         started = time.perf_counter()
         models = self.workspace.models
         try:
-            _ = models.embedder, models.generator
+            _ = models.embedder
+            places = models.generator.places
         except Exception as error:
             self.failure = error
             return
+        self.worker.start(self.workspace.settings.server.slots or places)
         self._loaded.set()
         self._upkeep.start()
         logger.info("models loaded, %.2f s", time.perf_counter() - started)

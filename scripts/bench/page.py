@@ -76,6 +76,7 @@ class Scripted:
     first: list[float] = field(default_factory=list)
     name: str = "scripted"
     engine: str = "script"
+    places: int = 1
     context_length: int = 1_000_000
     adapters: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from models.adapters import Adapter
-from models.engine import AdapterKey, Engine, Logits, Reading
+from models.engine import AdapterKey, Engine, EngineName, Logits, Reading
 from rag.access import Access
 from rag.config import load
 from rag.serve import create_app
@@ -40,7 +40,8 @@ class Clock:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name, self.can_go_on = engine.name, engine.can_go_on
+        self.name, self.can_go_on, self.places = engine.name, engine.can_go_on, engine.places
+        self.place = engine.place
         self.prompt_s = 0.0
 
     def pays(self, known: int, total: int) -> bool:
@@ -120,13 +121,14 @@ class Served:
 
 
 @contextmanager
-def served(generator: str) -> Iterator[Served]:
+def served(generator: str, engine: EngineName = "auto", slots: int | None = None) -> Iterator[Served]:
     """Serve the handbook with a model until the block ends; answers have as many tokens as are asked for."""
     key = secrets.token_hex(16)
     with tempfile.TemporaryDirectory() as scratch, socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         address = f"http://127.0.0.1:{port}"
-        settings = load(data_dir=Path(scratch), generator=generator, server={"port": port}, environment={})
+        listening = {"port": port, "slots": slots}
+        settings = load(data_dir=Path(scratch), generator=generator, engine=engine, server=listening, environment={})
         with Workspace(settings) as workspace:
             workspace.collection(COLLECTION, create=True).add(HANDBOOK)
             loaded = endless(workspace.models.generator)

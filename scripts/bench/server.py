@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from models import command
+from models.engine import EngineName
 from scripts.bench.answers import sample_questions
 from scripts.bench.served import Asked, Served, served
 
@@ -29,6 +30,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     generator: Annotated[str, typer.Option(help="the model")] = "smollm2-135m-instruct",
+    engine: Annotated[EngineName, typer.Option(help="what runs it")] = "auto",
+    slots: Annotated[int | None, typer.Option(help="answers made at a time; by itself what suits the engine")] = None,
     users: Annotated[list[int] | None, typer.Option(help="how many ask at once; several times")] = None,
     requests: Annotated[int, typer.Option(help="questions for each number of users, or one each if they are more")] = 8,
     new_tokens: Annotated[int, typer.Option(help="how long every answer is")] = 48,
@@ -37,7 +40,7 @@ def main(
     """Measure the share of time outside the engine, and the throughput with waiting users."""
     levels = users or [1, 2, 4, 8, 16]
     questions = _questions()
-    with served(generator) as server:
+    with served(generator, engine, slots) as server:
         server.ask(next(questions), new_tokens)
         outside = [_outside(server, next(questions), new_tokens) for _ in range(requests)]
         crowds: dict[int, list[dict[str, Any]]] = {level: [] for level in levels}

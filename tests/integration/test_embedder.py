@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,29 @@ def test_embedder_returns_no_vectors_for_no_texts(embedder: SentenceTransformerE
 
 def test_embedder_embeds_a_question_like_a_passage_without_prefixes(embedder: SentenceTransformerEmbedder) -> None:
     assert embedder.embed_query(_TEXTS[0]) == pytest.approx(embedder.embed(_TEXTS[:1])[0], abs=1e-6)
+
+
+def test_embedder_that_is_asked_often_makes_a_graph_for_questions(directory: Path) -> None:
+    embedder = SentenceTransformerEmbedder(_model(directory), device="cpu")
+    expected = [embedder.embed([text])[0] for text in _TEXTS]
+    embedder.embed_query(_TEXTS[0])
+    assert embedder._for_questions is embedder._network
+    for _ in range(2):
+        found = [embedder.embed_query(text) for text in _TEXTS]
+        assert np.abs(np.stack(found) - expected).max() < 1e-5
+        embedder._hastening.join()
+    assert embedder._for_questions not in (embedder._network, embedder._bulk)
+
+
+def test_embedder_lets_others_log_while_it_makes_a_graph(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    levels: set[int] = set()
+    with caplog.at_level(logging.INFO):
+        embedder = SentenceTransformerEmbedder(_model(directory), device="cpu")
+        for _ in range(3):
+            embedder.embed_query(_TEXTS[0])
+        while embedder._hastening.is_alive():
+            levels.add(logging.getLogger().level)
+    assert levels == {logging.INFO}
 
 
 def test_embedder_puts_the_prefixes_in_front(embedder: SentenceTransformerEmbedder, directory: Path) -> None:

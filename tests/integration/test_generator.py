@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from models.prompt import PLAIN_SYSTEM, plain
 from models.store import Model, locate
 from models.tokenizer import ChatTokenizer
 from models.torch_engine import TransformersEngine
-from tests.fakes import write_tiny_adapter, write_tiny_generator
+from tests.fakes import resigned, write_tiny_adapter, write_tiny_generator
 
 _PROMPTS = ["hello", "Who may read?", "中文 😀 naïve", "x", "badge"]
 _GREEDY = SamplingParams(max_tokens=40)
@@ -74,6 +74,13 @@ class Watched:
     @property
     def name(self) -> str:
         return self.engine.name
+
+    @property
+    def places(self) -> int:
+        return self.engine.places
+
+    def place(self) -> AbstractContextManager[object]:
+        return self.engine.place()
 
     @property
     def can_go_on(self) -> bool:
@@ -482,11 +489,8 @@ def test_generator_refuses_an_adapter_of_another_model(make: Make, directory: Pa
 def test_generator_refuses_an_adapter_that_is_not_a_plain_lora_of_its_model(
     make: Make, directory: Path, tmp_path: Path, setting: str, value: object, message: str
 ) -> None:
-    adapter = write_tiny_adapter(tmp_path / "terse", _model(directory))
-    path = adapter.directory / "adapter_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), setting: value}))
-    signed = {**adapter.files, path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
-    offered = [replace(adapter, files=signed), write_tiny_adapter(tmp_path / "sound", _model(directory))]
+    wrong = resigned(write_tiny_adapter(tmp_path / "terse", _model(directory)), **{setting: value})
+    offered = [wrong, write_tiny_adapter(tmp_path / "sound", _model(directory))]
     generator = make(_model(directory), lambda: offered)
     before = _answer(generator, "x")
     for _ in range(2):

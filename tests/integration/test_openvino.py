@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from models import export, graph, lowering
-from models.adapters import Adapter
 from models.base import ConfigError, ModelError
 from models.engines import load_generator
 from models.lora import verifier
@@ -24,7 +23,7 @@ from models.openvino_engine import MERGED, OpenVinoEngine
 from models.quiet_openvino import openvino
 from models.store import Model
 from models.tokenizer import ChatTokenizer
-from tests.fakes import write_tiny_adapter, write_tiny_generator
+from tests.fakes import resigned, write_tiny_adapter, write_tiny_generator
 
 IDS = list(range(40, 90))
 
@@ -188,12 +187,3 @@ def test_import_sends_no_telemetry() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["None", "openvino.tools.ovc.telemetry_stub"]
-
-
-def resigned(adapter: Adapter, **settings: object) -> Adapter:
-    """Change an adapter's settings, and its manifest with them."""
-    import hashlib
-
-    path = adapter.directory / "adapter_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
-    return replace(adapter, files={**adapter.files, path.name: hashlib.sha256(path.read_bytes()).hexdigest()})

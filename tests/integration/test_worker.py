@@ -49,8 +49,8 @@ class Script:
 
 @asynccontextmanager
 async def working(length: int = 8, slots: int = 1) -> AsyncIterator[GenerationWorker]:
-    worker = GenerationWorker(length, slots)
-    worker.start()
+    worker = GenerationWorker(length)
+    worker.start(slots)
     try:
         yield worker
     finally:
