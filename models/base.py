@@ -183,7 +183,7 @@ class Generator(Protocol):
         ...
 
     def forget(self) -> None:
-        """Let go of everything that earlier prompts left in memory; waits for the answers at hand."""
+        """Let go of everything that earlier prompts left in memory; an answer in the making takes its own with it."""
         ...
 
     def stream(

@@ -76,7 +76,7 @@ class SentenceTransformerEmbedder:
         self._can_lower = self._network.device.type == "cpu" and is_installed()
         self._lowering = Lock()
         self._for_questions, self._asked = self._single, itertools.count(1)
-        self._hastening = Thread(target=self._hasten, name="lowering", daemon=True)
+        self._hastening = Thread(target=self._hasten, name="lowering")
         self._tokenizer = _plain_tokenizer(self._network, model)
         self._dim: int = self._encode(self._single, ["warm"], "").shape[1]
         self._max_tokens = self._count_readable()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import replace
-from threading import Lock
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +25,14 @@ from models.prompt import FIXED_SYSTEM
 from models.repeats import Repeats
 from models.store import Model
 from models.tokenizer import ChatTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What earlier requests left."""
+
+    prefixes: PrefixCache = field(default_factory=PrefixCache)
+    repeats: Repeats = field(default_factory=Repeats)
 
 
 class LocalGenerator:
@@ -51,8 +58,7 @@ class LocalGenerator:
             offered: tells, at each request, which LoRA adapters of this model may be asked for.
         """
         self._model, self._tokenizer, self._engine, self._offered = model, tokenizer, engine, offered
-        self._prefixes, self._repeats = PrefixCache(), Repeats()
-        self._forgetting = Lock()
+        self._memory = _Memory()
 
     @property
     def name(self) -> str:
@@ -111,10 +117,7 @@ class LocalGenerator:
 
     def forget(self) -> None:
         """Let go of earlier prompts and answers; see :class:`models.base.Generator`."""
-        with self._forgetting, ExitStack() as held:
-            for _ in range(self.places):
-                held.enter_context(self._engine.place())
-            self._prefixes, self._repeats = PrefixCache(), Repeats()
+        self._memory = _Memory()
 
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}
@@ -135,28 +138,34 @@ class LocalGenerator:
     def _answer(
         self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
     ) -> TokenStream:
-        request = self._repeats.request(prompt, params, scope, adapter_key(adapter))
+        memory, request = self._memory, Repeats.request(prompt, params, scope, adapter_key(adapter))
         with self._engine.place():
-            tokens = list(self._repeats.find(request))
+            tokens = list(memory.repeats.find(request))
             for token in tokens[:-1]:
                 yield token
             if not tokens:
-                with closing(self._decode(prompt, head, params, adapter, scope)) as fresh:
+                with closing(self._decode(prompt, head, params, adapter, scope, memory.prefixes)) as fresh:
                     for token in fresh:
                         tokens.append(token)
                         if token.finish_reason:
                             break
                         yield token
-                self._repeats.keep(request, tokens)
+                memory.repeats.keep(request, tokens)
         yield tokens[-1]  # when the model is free again: nobody has to ask for a token after it
 
     def _decode(
-        self, prompt: list[int], head: int, params: SamplingParams, adapter: Adapter | None, scope: str | None
+        self,
+        prompt: list[int],
+        head: int,
+        params: SamplingParams,
+        adapter: Adapter | None,
+        scope: str | None,
+        prefixes: PrefixCache,
     ) -> TokenStream:
         text, stops = Detokenizer(self._tokenizer.text), StopStrings(params.stop)
         source = np.random.default_rng(params.seed)
         key = self._engine.key(adapter)
-        reading, done = self._begin(prompt, head, adapter, key, scope)
+        reading, done = self._begin(prompt, head, adapter, key, scope, prefixes)
         read, unread, is_sound = prompt[:done], prompt[done:], False
         opening = self._tokenizer.plain_ids(params.opening)[0] if params.opening else None
         try:
@@ -182,20 +191,26 @@ class LocalGenerator:
                 unread = [chosen]
         finally:
             if scope is not None and is_sound and self._engine.can_go_on:
-                self._prefixes.keep(read, scope, key, reading)
+                prefixes.keep(read, scope, key, reading)
 
     def _begin(
-        self, prompt: list[int], head: int, adapter: Adapter | None, key: AdapterKey, scope: str | None
+        self,
+        prompt: list[int],
+        head: int,
+        adapter: Adapter | None,
+        key: AdapterKey,
+        scope: str | None,
+        prefixes: PrefixCache,
     ) -> tuple[Reading, int]:
         """Return a reading that this request may go on from, and how much of the prompt it has read."""
         if not self._engine.can_go_on:
             return self._engine.begin(adapter), 0
-        known, shared = self._prefixes.longest(prompt, scope or EVERYBODY, key)
+        known, shared = prefixes.longest(prompt, scope or EVERYBODY, key)
         if not self._engine.pays(max(shared, head), len(prompt)):
             return self._engine.begin(adapter), 0
         if shared < head:
             known, shared = self._engine.begin(adapter), head
             known.read(prompt[:head])
-            self._prefixes.keep(prompt[:head], EVERYBODY, key, known)
-        ours = known is not None and self._prefixes.let_go(known, shared, scope or EVERYBODY)
+            prefixes.keep(prompt[:head], EVERYBODY, key, known)
+        ours = known is not None and prefixes.let_go(known, shared, scope or EVERYBODY)
         return self._engine.begin(adapter, known, shared, ours=ours), shared

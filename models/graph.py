@@ -126,7 +126,8 @@ def join(graph: Graph) -> None:
         if node.get_type_name() == "MatMul" and _is_rounded(node.input_value(1).get_node()):
             shared = node.input_value(0)
             beside.setdefault((shared.get_node().get_name(), shared.get_index()), []).append(node)
-    for nodes in beside.values():
+    while beside:  # each group's own weights are let go before the next one is copied
+        _, nodes = beside.popitem()
         if len(nodes) == 1:
             continue
         weights = [node.input_value(1).get_node() for node in nodes]

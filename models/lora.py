@@ -49,7 +49,7 @@ class ResidentAdapters:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the resident adapters, sorted."""
-        return tuple(sorted(key[0] for key in self._resident))
+        return tuple(sorted({key[0] for key in self._resident}))
 
     def activate(self, adapter: Adapter | None) -> None:
         """
@@ -69,18 +69,34 @@ class ResidentAdapters:
         Let each row of a batch compute with its own adapter, or as the base model.
 
         Args:
-            adapters: at most :data:`MAX_RESIDENT`, one for each row.
+            adapters: at most :data:`MAX_RESIDENT`, one for each row; if they differ, none that :meth:`needs_all_rows`.
 
         Raises:
             ModelError: as :meth:`activate`.
         """
         names = [None if adapter is None else self._name(adapter) for adapter in adapters]
         self._switch(next((name for name in names if name is not None), None))
-        if self._lora is None or len(set(names)) == 1:
+        if len(set(names)) == 1:
             yield
             return
-        with self._lora._enable_peft_forward_hooks(adapter_names=[name or BASE for name in names]):
+        told = {"adapter_names": [name or BASE for name in names]}
+        hooks = [
+            layer.register_forward_pre_hook(lambda _, args, options: (args, options | told), with_kwargs=True)
+            for layer in self._layers
+        ]
+        try:
             yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def needs_all_rows(self, adapter: Adapter | None) -> bool:
+        """Return whether a resident adapter cannot share a batch with others: DoRA, in PEFT 0.21."""
+        return (
+            adapter is not None
+            and self._lora is not None
+            and bool(self._lora.peft_config[self._name(adapter)].use_dora)
+        )
 
     def _name(self, adapter: Adapter) -> str:
         """Return what PEFT calls an adapter, which is resident then."""

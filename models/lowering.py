@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from threading import Lock
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from models.graph import LOGITS, Graph
 from models.quiet_openvino import make_stateful, openvino, ops, traced
 
 INPUTS = ("input_ids", "position_ids")
+
+_CONVERTING = Lock()
+"""What is quietened meanwhile is so for all threads."""
 
 
 def lower(network: PreTrainedModel) -> Graph:
@@ -57,6 +61,11 @@ def convert(module: nn.Module, example: Mapping[str, object]) -> Graph:
     Raises:
         ModelError: it cannot be traced or converted.
     """
+    with _CONVERTING:
+        return _converted(module, example)
+
+
+def _converted(module: nn.Module, example: Mapping[str, object]) -> Graph:
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # tracing touches settings that nobody made
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 from models.engine import AdapterKey, Reading
 
@@ -34,7 +34,7 @@ class PrefixCache:
 
     def __init__(self) -> None:
         self._kept: list[_Kept] = []  # the one used longest ago first
-        self._changing = Lock()
+        self._changing = RLock()  # a stream that is collected within gives its reading back
 
     def longest(self, ids: Sequence[int], scope: str, adapter: AdapterKey) -> tuple[Reading | None, int]:
         """

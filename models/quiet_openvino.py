@@ -23,15 +23,16 @@ else:
     openvino = importlib.import_module("openvino")
     ops = importlib.import_module("openvino.opset13")
 
-make_stateful = importlib.import_module("openvino._offline_transformations").apply_make_stateful_transformation
+_transformations = importlib.import_module("openvino._offline_transformations")
+make_stateful = _transformations.apply_make_stateful_transformation
 
 
 def traced(module: nn.Module, example: Mapping[str, object]) -> openvino.Model:
     """
     Return a torch module as a graph.
 
-    ``openvino.convert_model`` does the same, but sets the level of the root logger meanwhile, and its handlers to what
-    they were afterwards: what other threads log is lost.
+    ``openvino.convert_model`` does the same in 2026.4, but sets the root logger's level meanwhile, and its handlers to
+    what they were afterwards: what other threads log is lost.
 
     Args:
         module: its ``forward`` takes what the example gives, by name.
@@ -40,7 +41,9 @@ def traced(module: nn.Module, example: Mapping[str, object]) -> openvino.Model:
     decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")  # imports torch
     decoder = decoders.TorchScriptPythonDecoder(module, example_input=dict(example), shared_memory=True)
     front_end = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
-    return front_end.convert(front_end.load(decoder))
+    graph = front_end.convert(front_end.load(decoder))
+    _transformations.apply_moc_transformations(graph, cf=False, smart_reshape=True)
+    return graph
 
 
 __all__ = ["make_stateful", "openvino", "ops", "traced"]

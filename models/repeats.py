@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
+from threading import RLock
 
 from models.base import SamplingParams, Token
 from models.engine import AdapterKey
@@ -24,7 +24,7 @@ class Repeats:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Request, tuple[Token, ...]] = OrderedDict()
-        self._changing = Lock()
+        self._changing = RLock()  # a stream that is collected within gives its reading back
 
     @staticmethod
     def request(

@@ -7,8 +7,9 @@ none is padded to the length of another, or copied. Importing this module import
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -18,10 +19,12 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from models.base import ModelError
 
-NAME = "homeground_rows"
-"""What transformers knows our attention by."""
+NAME = "homeground_rows_{}"
+"""What transformers knows our attention by, behind which its own of that name computes."""
 
-TRIED = ((1, 2), (2, 3))
+TRIED = ((1, 2), (3, 4, 2), (2, 1))
+"""What some conversations have read, and which token comes next, at the end."""
+
 MAX_DIFFERENCE = 0.05
 """Of scores that are computed in a batch, beside the largest; some thousandths with bf16."""
 
@@ -109,28 +112,33 @@ def require(network: PreTrainedModel) -> None:
     Raises:
         ModelError: it does not.
     """
-    with torch.inference_mode():
-        alone, together = _begun(network), _begun(network)
-        seconds = [second for _, second in TRIED]
-        expected = torch.cat([_scores(network, cache, second) for cache, second in zip(alone, seconds, strict=True)])
-        try:
-            found = read(network, together, seconds)
-        except Exception as error:  # whatever an unknown architecture makes of lists
-            raise ModelError(f"{REFUSED} {type(error).__name__}: {error}") from error
+    positions = str(getattr(network.config, "rope_parameters", None))
+    if any(kind in positions for kind in ("longrope", "dynamic")):
+        raise ModelError(f"{REFUSED} Where a token stands changes with the longest conversation of a batch.")
+    nexts = [last for *_, last in TRIED]
+    try:
+        with torch.inference_mode():
+            expected = torch.cat(
+                [_scores(network, cache, [token]) for cache, token in zip(_begun(network), nexts, strict=True)]
+            )
+            found = read(network, _begun(network), nexts)
+    except Exception as error:  # whatever an unknown architecture makes of lists
+        raise ModelError(f"{REFUSED} {type(error).__name__}: {error}") from error
     most = float((found - expected).abs().max() / expected.abs().max())
     if not most <= MAX_DIFFERENCE:
-        raise ModelError(f"{REFUSED} its scores differ by {most:.1%}.")
+        raise ModelError(f"{REFUSED} Its scores differ by {most:.1%}.")
 
 
 def _begun(network: PreTrainedModel) -> list[DynamicCache]:
+    """Return the caches of conversations that have begun."""
     caches = [new_cache(network) for _ in TRIED]
-    for cache, (first, _) in zip(caches, TRIED, strict=True):
+    for cache, (*first, _) in zip(caches, TRIED, strict=True):
         _scores(network, cache, first)
     return caches
 
 
-def _scores(network: PreTrainedModel, cache: Cache, token: int) -> torch.Tensor:
-    ids = torch.tensor([[token]], device=network.device)
+def _scores(network: PreTrainedModel, cache: Cache, tokens: list[int]) -> torch.Tensor:
+    ids = torch.tensor([tokens], device=network.device)
     scores: torch.Tensor = network(input_ids=ids, past_key_values=cache, use_cache=True).logits[:, -1]
     return scores
 
@@ -153,25 +161,27 @@ class _Rows(Cache):  # type: ignore[misc] # transformers is not followed by mypy
 
 @contextmanager
 def _by_rows(network: PreTrainedModel) -> Iterator[None]:
+    """Let a network's attention take lists, a row's keys and values each."""
     own = network.config._attn_implementation
-    compute = ALL_ATTENTION_FUNCTIONS[own]
-
-    def attention(
-        module: nn.Module,
-        query: torch.Tensor,
-        key: list[torch.Tensor],
-        value: list[torch.Tensor],
-        *_: object,
-        **options: object,
-    ) -> tuple[torch.Tensor, None]:
-        """Compute each row's attention to all that its cache holds; shape ``(rows, 1, heads, size)``."""
-        rows = enumerate(zip(key, value, strict=True))
-        found = [compute(module, query[at : at + 1], *held, None, **options)[0] for at, held in rows]
-        return torch.cat(found), None
-
-    AttentionInterface.register(NAME, attention)
-    network.config._attn_implementation = NAME
+    name = NAME.format(own)
+    if name not in ALL_ATTENTION_FUNCTIONS:
+        AttentionInterface.register(name, partial(_attend, ALL_ATTENTION_FUNCTIONS[own]))
+    network.config._attn_implementation = name
     try:
         yield
     finally:
         network.config._attn_implementation = own
+
+
+def _attend(
+    compute: Callable[..., tuple[torch.Tensor, object]],
+    module: nn.Module,
+    query: torch.Tensor,
+    key: list[torch.Tensor],
+    value: list[torch.Tensor],
+    *_: object,
+    **options: object,
+) -> tuple[torch.Tensor, None]:
+    """Compute each row's attention to all that its cache holds; shape ``(rows, 1, heads, size)``."""
+    held = enumerate(zip(key, value, strict=True))
+    return torch.cat([compute(module, query[at : at + 1], *pair, None, **options)[0] for at, pair in held]), None

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 PATIENCE_S = 0.01
-"""The longest wait for one who is expected; between two tokens a thread is busy for less than a millisecond."""
+"""
+The longest wait for one who is expected, from when nobody works. Between two tokens a thread is busy for less than a
+millisecond, when it draws from a large vocabulary for some.
+"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,31 +58,37 @@ class Together(Generic[Item, Result]):
         mine: Future[Result] = Future()
         batch = self._take(item, mine)
         if batch:
-            outcomes: Sequence[Result | Exception]
-            try:
-                outcomes = self._work([each for each, _ in batch])
-            except Exception as error:  # everybody is told
-                outcomes = [error] * len(batch)
-            with self._changed:
-                for (_, its), outcome in zip(batch, outcomes, strict=True):
-                    if isinstance(outcome, Exception):
-                        its.set_exception(outcome)
-                    else:
-                        its.set_result(outcome)
-                self._is_busy = False
-                self._changed.notify_all()
+            self._work_for(batch)
         return mine.result()
+
+    def _work_for(self, batch: list[tuple[Item, Future[Result]]]) -> None:
+        outcomes: Sequence[Result | BaseException]
+        try:
+            outcomes = self._work([item for item, _ in batch])
+        except BaseException as error:  # an interrupt, too: the others would wait for ever
+            outcomes = [error] * len(batch)
+        with self._changed:
+            for (_, its), outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    its.set_exception(outcome)
+                else:
+                    its.set_result(outcome)
+            self._is_busy = False
+            self._changed.notify_all()
 
     def _take(self, item: Item, mine: Future[Result]) -> list[tuple[Item, Future[Result]]]:
         """Wait until somebody else has done it, and return nothing; or return what is to be done, this among it."""
-        deadline = time.monotonic() + PATIENCE_S
         with self._changed:
             self._waiting.append((item, mine))
             self._changed.notify_all()
+            deadline = time.monotonic() + PATIENCE_S
             while not mine.done():
-                left = deadline - time.monotonic()
-                if not self._is_busy and (len(self._waiting) >= self._taken or left <= 0):
+                if self._is_busy:
+                    self._changed.wait()
+                    deadline = time.monotonic() + PATIENCE_S
+                elif len(self._waiting) >= self._taken or time.monotonic() >= deadline:
                     batch, self._waiting, self._is_busy = self._waiting, [], True
                     return batch
-                self._changed.wait(None if self._is_busy else left)
+                else:
+                    self._changed.wait(deadline - time.monotonic())
         return []

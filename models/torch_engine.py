@@ -6,6 +6,7 @@ Importing this module imports torch and transformers (seconds), so entry points 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
@@ -16,13 +17,15 @@ from transformers.cache_utils import DynamicLayer
 
 from models import rows
 from models.adapters import Adapter
-from models.base import ConfigError
+from models.base import ConfigError, ModelError
 from models.engine import AdapterKey, Logits, Reading, adapter_key
 from models.lora import MAX_RESIDENT, ResidentAdapters, verifier
 from models.network import best_device, best_dtype, load_network
 from models.store import Model
 from models.together import Together
 from models.tokenizer import ChatTokenizer
+
+logger = logging.getLogger(__name__)
 
 PLACES = {"cuda": 8}
 """Answers at once on a device, where nobody says how many; on others one."""
@@ -42,7 +45,7 @@ class TransformersEngine:
         places: how many answers are made at once; None leaves it to the device.
 
     Raises:
-        ModelError: the model cannot be loaded, or not read for several at once.
+        ModelError: the model cannot be loaded, or cannot read for as many at once as are asked for.
         ConfigError: there are more places than adapters can be resident.
     """
 
@@ -50,14 +53,24 @@ class TransformersEngine:
         self, model: Model, tokenizer: ChatTokenizer, device: str | None = None, places: int | None = None
     ) -> None:
         self._device = best_device(device)
-        self._places = places or PLACES.get(self._device.type, 1)
-        if self._places > MAX_RESIDENT:
-            raise ConfigError(f"{self._places} answers at once are asked for; {self.name} makes up to {MAX_RESIDENT}.")
+        if places is not None and places > MAX_RESIDENT:
+            raise ConfigError(f"{places} answers at once are asked for; {self.name} makes up to {MAX_RESIDENT}.")
         self.network = load_network(model, best_dtype(self._device)).to(self._device)
+        self._places = self._possible(places)
         self.lora = ResidentAdapters(self.network, verifier(model, tokenizer))
-        if self._places > 1:
-            rows.require(self.network)
         self._together = Together(self._read, self._places)
+
+    def _possible(self, asked: int | None) -> int:
+        places = asked or PLACES.get(self._device.type, 1)
+        if places > 1:
+            try:
+                rows.require(self.network)
+            except ModelError as error:
+                if asked:
+                    raise
+                logger.warning("answers are made one after another: %s", error)
+                return 1
+        return places
 
     @property
     def name(self) -> str:
@@ -99,19 +112,29 @@ class TransformersEngine:
     @torch.inference_mode()
     def _read(self, steps: list[_Step]) -> list[Logits | Exception]:
         """Read for several threads: one token behind others as rows of one batch, all else one by one."""
-        alike = [step for step in steps if step.goes_on]
-        if len(alike) == 1:
-            alike = []
         found: dict[_Reading, Logits | Exception] = {}
-        found.update(zip((step.reading for step in alike), self._rows(alike), strict=True))
+        alike = [step for step in steps if self._is_row(step, found)] if len(steps) > 1 else []
+        if len({adapter_key(step.reading.adapter) for step in alike}) > 1:
+            alike = [step for step in alike if not self.lora.needs_all_rows(step.reading.adapter)]
+        if len(alike) > 1:
+            found.update(zip((step.reading for step in alike), self._rows(alike), strict=True))
         for step in steps:
             if step.reading not in found:
                 found[step.reading] = self._alone(step)
         return [found[step.reading] for step in steps]
 
+    def _is_row(self, step: _Step, failed: dict[_Reading, Logits | Exception]) -> bool:
+        """Return whether a step is one token behind others, its adapter resident; note why it cannot be."""
+        if len(step.ids) != 1 or not step.reading.cache.get_seq_length():
+            return False
+        try:
+            self.lora.activate(step.reading.adapter)
+        except ModelError as error:
+            failed[step.reading] = error
+            return False
+        return True
+
     def _rows(self, steps: list[_Step]) -> list[Logits]:
-        if not steps:
-            return []
         with self.lora.rows([step.reading.adapter for step in steps]):
             scores = rows.read(self.network, [step.reading.cache for step in steps], [step.ids[0] for step in steps])
         return list(scores.float().cpu().numpy())
@@ -147,8 +170,3 @@ class _Step(NamedTuple):
 
     reading: _Reading
     ids: Sequence[int]
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it is one token behind others."""
-        return len(self.ids) == 1 and self.reading.cache.get_seq_length() > 0

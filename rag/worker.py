@@ -1,9 +1,9 @@
 """
 The generation queue: slots that run the model, one answer after another, and share it fairly.
 
-Parallel decoding buys nothing where prefill fills all cores, so there is one slot by default and a bounded queue: round
-robin over principals, first come first served within one, and a request is counted before any work is done for it. A
-server that runs the model elsewhere can take several at a time. Answers travel to the event loop piece by piece;
+Parallel decoding buys little where prefill fills all cores, so a CPU has one slot by default, behind a bounded queue:
+round robin over principals, first come first served within one, and a request is counted before any work is done for
+it. Several slots are for engines that read for all of them at once. Answers travel to the event loop piece by piece;
 whoever stops listening frees the slot before the model's next token.
 """
 
@@ -164,8 +164,9 @@ class GenerationWorker:
             slots: how many answers are made at a time.
         """
         for slot in range(slots):
-            self._threads.append(threading.Thread(target=self._work, name=f"generation-{slot}", daemon=True))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._work, name=f"generation-{slot}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     @property
     def waiting(self) -> int:

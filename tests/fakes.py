@@ -224,7 +224,7 @@ def _chat_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
+def write_tiny_adapter(directory: Path, base: Model, seed: int = 0, *, use_dora: bool = False) -> Adapter:
     """Write a LoRA adapter of a tiny generator, random in both halves so that it changes the text, and its manifest."""
     import torch
     from peft import LoraConfig, LoraModel, get_peft_model_state_dict
@@ -234,7 +234,12 @@ def write_tiny_adapter(directory: Path, base: Model, seed: int = 0) -> Adapter:
     network = AutoModelForCausalLM.from_pretrained(base.directory, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(base.directory, local_files_only=True)
     settings = LoraConfig(
-        r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+        r=4,
+        lora_alpha=8,
+        target_modules="all-linear",
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
+        use_dora=use_dora,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -85,19 +85,30 @@ def test_answers_at_once_are_those_that_each_gets_alone(
     assert len({tuple(tokens) for tokens in alone}) > len(QUESTIONS)  # the adapters do change what is said
 
 
-def test_follow_ups_at_once_go_on_from_what_each_scope_has_read(model: Model) -> None:
+def test_follow_ups_at_once_go_on_from_the_same_reading(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    beginning = rows.beginning
+    monkeypatch.setattr(rows, "beginning", lambda cache, length: begun.append(length) or beginning(cache, length))
     generator = loaded(model)
+    start = [Message("user", "Who may read the documents?"), Message("assistant", "All who may.")]
+
+    def follow(generator: LocalGenerator, asked: Asked) -> list[int]:
+        messages = [*start, Message("user", asked[0])]
+        return [token.id for token in generator.stream(messages, GREEDY, None, "somebody")]
+
     asked = [(question, None) for question in QUESTIONS]
-    alone = [answer(loaded(model, places=1), each) for each in asked]
-    for _ in range(2):
-        assert at_once(lambda each: answer(generator, each, scope=each[0]), asked) == alone
-    generator.forget()
-    assert at_once(lambda each: answer(generator, each, scope="all"), asked) == alone
+    alone = [follow(loaded(model, places=1), each) for each in asked]
+    begun.clear()
+    list(generator.stream(start[:1], GREEDY, None, "somebody"))
+    assert at_once(lambda each: follow(generator, each), asked) == alone
+    assert len(begun) >= MANY
+    assert min(begun) > 10
 
 
 def test_more_requests_than_places_wait(model: Model, batches: list[int]) -> None:
     generator = loaded(model, places=2)
     assert generator.places == 2
+    batches.clear()
     at_once(lambda each: answer(generator, each), [(question, None) for question in QUESTIONS], threads=6)
     assert max(batches) == 2
 
@@ -132,6 +143,43 @@ def test_adapter_that_is_trained_anew_meanwhile_is_another(model: Model, tmp_pat
     assert tokens == answer(generator, ("hello", "terse"))
     assert after == answer(loaded(model, lambda: [second]), ("hello", "terse"))
     assert tokens != after
+
+
+def test_adapter_that_cannot_share_a_batch_is_read_beside_it(
+    model: Model, adapters: list[Adapter], tmp_path: Path
+) -> None:
+    offered = [*adapters, write_tiny_adapter(tmp_path / "dora", model, seed=3, use_dora=True)]
+    generator = loaded(model, lambda: offered)
+    asked = [(question, adapter) for question in QUESTIONS for adapter in ("terse", "dora", None)]
+    alone = [answer(generator, each) for each in asked]
+    for _ in range(2):
+        assert at_once(lambda each: answer(generator, each), asked) == alone
+
+
+def test_step_that_fails_leaves_the_network_as_it_was(
+    model: Model, adapters: list[Adapter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = loaded(model, lambda: adapters)
+    asked = [("hello", "terse"), ("hello", "formal")]
+    expected = [answer(generator, each) for each in asked]
+    read = rows.read
+
+    def fail(*given: Any) -> torch.Tensor:
+        read(*given)
+        raise RuntimeError("out of memory")
+
+    begun = threading.Barrier(2)
+
+    def work(each: Asked) -> list[int]:
+        begun.wait(10)
+        return answer(generator, each)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(rows, "read", fail)
+        for future in [pool.submit(work, each) for each in asked]:
+            with pytest.raises(RuntimeError, match="out of memory"):
+                future.result()
+    assert [answer(generator, each) for each in asked] == expected
 
 
 def test_adapter_that_was_trained_with_dropout_drops_nothing(model: Model, tmp_path: Path) -> None:
@@ -205,15 +253,19 @@ def test_rows_are_those_of_a_network_with_a_sliding_window(tmp_path: Path) -> No
     assert torch.allclose(found, torch.stack(expected), atol=1e-4)
 
 
-def test_network_without_named_attention_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_without_named_attention_is_refused(model: Model) -> None:
     network = load_network(model, torch.float32)
     network.config._attn_implementation = "eager"
     with pytest.raises(ModelError, match=r"several requests at once; set server\.slots to 1"):
         rows.require(network)
     assert network.config._attn_implementation == "eager"
+    network.config._attn_implementation = "sdpa"
+    network.config.rope_parameters = {"rope_type": "longrope"}
+    with pytest.raises(ModelError, match="changes with the longest conversation"):
+        rows.require(network)
 
 
-def test_places_are_bounded_and_the_engines_own(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_are_bounded_and_the_engines_own(model: Model) -> None:
     with pytest.raises(ConfigError, match=f"17 answers at once .* up to {lora.MAX_RESIDENT}"):
         loaded(model, places=17)
     assert TransformersEngine(model, ChatTokenizer(model), "cpu").places == 1

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
-from models.together import Together
+from models.together import PATIENCE_S, Together
 
 MANY = 6
+Result = TypeVar("Result")
 
 
 def doubled(batch: list[int]) -> list[int | Exception]:
     return [ValueError(f"{number} is negative") if number < 0 else 2 * number for number in batch]
 
 
-def run(number: int, work: Callable[[int], int]) -> list[int]:
+def run(number: int, work: Callable[[int], Result]) -> list[Result]:
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(work, range(number)))
 
@@ -66,15 +69,50 @@ def test_together_tells_a_failure_to_whom_it_concerns() -> None:
     assert together.do(4) == 8
 
 
-def test_together_tells_everybody_when_all_of_the_work_fails_and_goes_on() -> None:
+def test_together_brings_together_who_came_while_the_other_was_worked_for() -> None:
+    batches: list[int] = []
+
+    def slowly(batch: list[int]) -> list[int | Exception]:
+        batches.append(len(batch))
+        time.sleep(3 * PATIENCE_S)
+        return doubled(batch)
+
+    together = Together(slowly, 2)
+    first_is_at_work = threading.Event()
+
+    def answer(number: int) -> None:
+        with together.place():
+            if number == 1:
+                first_is_at_work.wait(10)
+            for _ in range(12):
+                first_is_at_work.set()
+                together.do(number)
+
+    run(2, answer)
+    assert batches.count(2) >= 8  # and not in turns, each alone
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt("out of memory")])
+def test_together_tells_everybody_when_all_of_the_work_fails_and_goes_on(error: BaseException) -> None:
     def work(batch: list[int]) -> list[int]:
         if 0 in batch:
-            raise RuntimeError("out of memory")
+            raise error
         return batch
 
-    together = Together(work, 1)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        together.do(0)
+    together = Together(work, MANY)
+    ready = threading.Barrier(MANY)
+
+    def answer(number: int) -> str:
+        with together.place():
+            ready.wait(10)
+            try:
+                return str(together.do(number))
+            except BaseException as told:
+                return str(told)
+
+    told = run(MANY, answer)
+    assert told[0] == "out of memory"
+    assert all(text in ("out of memory", str(number)) for number, text in enumerate(told))
     assert together.do(1) == 1
 
 
