@@ -27,12 +27,13 @@ from models.store import Model
 from models.tokenizer import ChatTokenizer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
-    """What earlier requests left."""
+    """What earlier requests left; ``counted`` is the conversation that was counted last, until it is asked."""
 
     prefixes: PrefixCache = field(default_factory=PrefixCache)
     repeats: Repeats = field(default_factory=Repeats)
+    counted: tuple[tuple[Message, ...], list[int]] = ((), [])
 
 
 class LocalGenerator:
@@ -87,7 +88,9 @@ class LocalGenerator:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the exact length in tokens of the prompt that :meth:`stream` would read."""
-        return len(self._tokenizer.prompt_ids(messages))
+        ids = self._tokenizer.prompt_ids(messages)
+        self._memory.counted = tuple(messages), ids
+        return len(ids)
 
     def stream(
         self, messages: Sequence[Message], params: SamplingParams, adapter: str | None = None, scope: str | None = None
@@ -105,7 +108,7 @@ class LocalGenerator:
         if scope == EVERYBODY:
             raise ValueError("a scope needs a name")
         chosen = None if adapter is None else self._find(adapter)
-        prompt = self._tokenizer.prompt_ids(messages)
+        prompt = self._counted(messages) or self._tokenizer.prompt_ids(messages)
         room = self.context_length - len(prompt)
         if room < 1:
             raise InputError(
@@ -118,6 +121,15 @@ class LocalGenerator:
     def forget(self) -> None:
         """Let go of earlier prompts and answers; see :class:`models.base.Generator`."""
         self._memory = _Memory()
+
+    def _counted(self, messages: Sequence[Message]) -> list[int]:
+        """Return the tokens of what was counted last, to fit, if this is it; they are there for one request only."""
+        memory = self._memory
+        conversation, ids = memory.counted
+        if conversation != tuple(messages):
+            return []
+        memory.counted = (), []
+        return ids
 
     def _find(self, name: str) -> Adapter:
         offered = {adapter.name: adapter for adapter in self._offered()}

@@ -30,6 +30,9 @@ import faiss
 if sys.platform == "darwin":
     faiss.omp_set_num_threads(1)
 
+THREADS = faiss.omp_get_max_threads()
+"""They build an index; for one question one searches, because with two, 10,000 vectors take 1.8 in place of .7 ms."""
+
 ReadVectors = Callable[[Ids], Vectors]
 
 FLAT_LIMIT = 50_000
@@ -142,6 +145,7 @@ class DenseIndex:
         if len(rows) <= FLAT_LIMIT:
             built.add(rows)
             return built
+        faiss.omp_set_num_threads(THREADS)
         lists = min(MOST_LISTS, 2 ** round(math.log2(4 * math.sqrt(len(rows)))))
         rng = np.random.default_rng(0)
         sample = vectors(np.sort(rng.choice(rows, min(len(rows), TRAINING_POINTS_PER_LIST * lists), replace=False)))
@@ -208,6 +212,7 @@ class DenseIndex:
             selector, permitted = faiss.IDSelectorBitmap(allowed.bits), allowed.count
         parameters = self._reading(selector, permitted) if self._nprobe else faiss.SearchParameters(sel=selector)
         with self._lock:
+            faiss.omp_set_num_threads(1)  # of this thread's searches
             scores, ids = self._index.search(query[np.newaxis], min(k, len(self)), params=parameters)
         found = ids[0] >= 0
         return ids[0][found], scores[0][found]

@@ -28,6 +28,7 @@ from scripts.bench.endless import endless
 HANDBOOK = Path(__file__).resolve().parents[2] / "docs" / "samples" / "handbook"
 COLLECTION = "handbook"
 LOADING_S = 120
+CHARACTERS = 1000  # of a passage, as by default
 
 
 class Clock:
@@ -121,14 +122,23 @@ class Served:
 
 
 @contextmanager
-def served(generator: str, engine: EngineName = "auto", slots: int | None = None) -> Iterator[Served]:
+def served(
+    generator: str, engine: EngineName = "auto", slots: int | None = None, passages: int = 3
+) -> Iterator[Served]:
     """Serve the handbook with a model until the block ends; answers have as many tokens as are asked for."""
     key = secrets.token_hex(16)
     with tempfile.TemporaryDirectory() as scratch, socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         address = f"http://127.0.0.1:{port}"
         listening = {"port": port, "slots": slots}
-        settings = load(data_dir=Path(scratch), generator=generator, engine=engine, server=listening, environment={})
+        settings = load(
+            data_dir=Path(scratch),
+            generator=generator,
+            engine=engine,
+            server=listening,
+            answer={"passages": passages, "context_characters": CHARACTERS * passages},
+            environment={},
+        )
         with Workspace(settings) as workspace:
             workspace.collection(COLLECTION, create=True).add(HANDBOOK)
             loaded = endless(workspace.models.generator)

@@ -35,6 +35,7 @@ def main(
     generator: Annotated[str, typer.Option(help="the model")] = "smollm2-135m-instruct",
     engine: Annotated[EngineName, typer.Option(help="what runs it")] = "auto",
     slots: Annotated[int | None, typer.Option(help="answers made at a time; by itself what suits the engine")] = None,
+    passages: Annotated[int, typer.Option(help="how many a question comes with; 6 make some 900 tokens")] = 3,
     users: Annotated[list[int] | None, typer.Option(help="how many ask at once; several times")] = None,
     requests: Annotated[int, typer.Option(help="questions for each number of users, or one each if they are more")] = 8,
     new_tokens: Annotated[int, typer.Option(help="how long every answer is")] = 48,
@@ -43,7 +44,7 @@ def main(
     """Measure the share of time outside the engine, and the throughput with waiting users."""
     levels = users or [1, 2, 4, 8, 16]
     questions = _questions()
-    with served(generator, engine, slots) as server:
+    with served(generator, engine, slots, passages) as server:
         for _ in range(WARM):
             server.ask(next(questions), new_tokens)
         outside = [_outside(server, next(questions), new_tokens) for _ in range(requests)]
