@@ -63,6 +63,16 @@ class ResidentAdapters:
         """
         self._switch(None if adapter is None else self._name(adapter))
 
+    def keep(self, adapter: Adapter | None) -> None:
+        """
+        Make an adapter resident, whatever the network computes with now.
+
+        Raises:
+            ModelError: as :meth:`activate`.
+        """
+        if adapter is not None:
+            self._name(adapter)
+
     @contextmanager
     def rows(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
         """

@@ -128,7 +128,7 @@ class TransformersEngine:
         if len(step.ids) != 1 or not step.reading.cache.get_seq_length():
             return False
         try:
-            self.lora.activate(step.reading.adapter)
+            self.lora.keep(step.reading.adapter)
         except ModelError as error:
             failed[step.reading] = error
             return False
