@@ -141,8 +141,8 @@ class GenerationWorker:
     One thread for each slot, and the queue in front of them.
 
     Args:
-        length: how many requests may wait. Beyond it a principal that has none waiting gets one in, so that nobody can
-            shut the others out.
+        length: how many requests may wait while every slot is taken. Beyond it a principal that has none waiting gets
+            one in, so that nobody can shut the others out.
     """
 
     def __init__(self, length: int) -> None:
@@ -197,7 +197,8 @@ class GenerationWorker:
         with self._changed:
             if self._draining:
                 raise DrainingError
-            if self.waiting >= self._length and principal in self._queues:
+            idle = len(self._threads) - len(self._running)  # these take a request each as soon as they wake
+            if self.waiting >= self._length + idle and principal in self._queues:
                 raise QueueFullError(min(_LONGEST_RETRY_S, math.ceil(self._seconds)))
             job = Job(principal, make, self)
             self._queues.setdefault(principal, deque()).append(job)

@@ -165,6 +165,20 @@ def test_queue_that_is_full_refuses_but_lets_everyone_in_once() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("slots", [1, 2])
+def test_requests_that_come_at_once_are_not_refused_before_the_slots_have_taken_theirs(slots: int) -> None:
+    async def test() -> None:
+        script = Script()
+        async with working(length=2, slots=slots) as worker:
+            for number in range(slots + 2):
+                worker.submit("a", script.make(f"x{number}"))
+            with pytest.raises(QueueFullError):
+                worker.submit("a", script.make("refused"))
+            script.gate.set()
+
+    run(test)
+
+
 def test_cancelled_job_in_the_queue_is_never_begun_and_frees_its_place() -> None:
     async def test() -> None:
         script = Script()
