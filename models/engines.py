@@ -67,7 +67,7 @@ def load_generator(
         )
     from models.openvino_engine import OpenVinoEngine
 
-    fast = OpenVinoEngine(model, exported.graph_file, verifier(model, tokenizer))
+    fast = OpenVinoEngine(model, exported.graph_file, verifier(model, tokenizer), exported.anatomy)
     return LocalGenerator(model, tokenizer, fast, offered)
 
 

@@ -14,9 +14,14 @@ from transformers import PreTrainedModel
 
 from models import general, graph
 from models.base import Message
+from models.openvino_network import OpenVinoNetwork
+from models.quiet_openvino import openvino
 from models.tokenizer import ChatTokenizer
 
 PROMPTS, NEW_TOKENS = 50, 12
+TAIL = 16
+"""So many tokens of a paragraph are read one by one."""
+
 MOST_TOKENS, MOST_CHARACTERS = 512, 150
 """How much of a paragraph is read, and how much of it stands in a prompt."""
 
@@ -37,12 +42,14 @@ class Fidelity:
     Attributes:
         perplexity: of plain text, with the network.
         perplexity_int8: with the graph.
+        drift: nats that a token's score differs by, in the mean, where it is generated and where it is read.
         prompts: how many were answered greedily by both.
         same_answers: how many of these answers, cut after 12 tokens, are the same token by token.
     """
 
     perplexity: float
     perplexity_int8: float
+    drift: float
     prompts: int
     same_answers: int
 
@@ -52,42 +59,66 @@ class Fidelity:
         return self.perplexity_int8 / self.perplexity - 1
 
 
-def measure(network: PreTrainedModel, lowered: graph.Graph, tokenizer: ChatTokenizer) -> Fidelity:
-    """Compare a graph that scores every position with its network, on our plain text."""
+def measure(
+    network: PreTrainedModel, lowered: graph.Graph, served: OpenVinoNetwork, tokenizer: ChatTokenizer
+) -> Fidelity:
+    """
+    Compare what serves a network with it, on our plain text.
+
+    Args:
+        network: the model itself.
+        lowered: its graph, which scores every position.
+        served: the same graph, as it reads prompts and generates.
+        tokenizer: the model's.
+    """
     request = graph.compiled(lowered).create_infer_request()
-
-    def its(ids: Sequence[int], at: int = 0) -> Scores:
-        if at == 0:
-            request.reset_state()
-        positions = np.arange(at, at + len(ids), dtype=np.int64)[None]
-        request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions})
-        scores: Scores = request.get_tensor(graph.LOGITS).data[0].copy()
-        return scores
-
-    @torch.inference_mode()
-    def own(ids: Sequence[int]) -> Scores:
-        scores: Scores = network(input_ids=torch.tensor([list(ids)])).logits[0].numpy()
-        return scores
-
-    def answer(prompt: list[int]) -> list[int]:
-        tokens, unread, read = [], prompt, 0
-        for _ in range(NEW_TOKENS):
-            tokens.append(int(its(unread, read)[-1].argmax()))
-            read, unread = read + len(unread), tokens[-1:]
-        return tokens
-
     texts = general.paragraphs()
-    nats: tuple[list[Scores], list[Scores]] = [], []
+    sides: tuple[list[Scores], list[Scores], list[Scores]] = [], [], []
     for text in texts:
         ids = tokenizer.token_ids(text)[:MOST_TOKENS]
-        for side, scores in zip(nats, (own(ids), its(ids)), strict=True):
-            side.append(-log_softmax(scores[:-1], axis=-1)[np.arange(len(ids) - 1), ids[1:]])
+        for side, scores in zip(sides, (_own(network, ids), _its(request, ids), _generated(served, ids)), strict=True):
+            side.append(_nats(scores[:-1], ids[len(ids) - len(scores) + 1 :]))
     same = 0
     for number in range(PROMPTS):
         asked, text = ASKED[number // len(texts) % len(ASKED)], texts[number % len(texts)]
         prompt = tokenizer.prompt_ids([Message("user", f"{asked} {text[:MOST_CHARACTERS]}")])
-        tokens = answer(prompt)
-        expected = own(prompt + tokens[:-1])[len(prompt) - 1 :].argmax(axis=-1)
+        tokens = _answer(served, prompt)
+        expected = _own(network, prompt + tokens[:-1])[len(prompt) - 1 :].argmax(axis=-1)
         same += expected.tolist() == tokens
-    perplexity, rounded = (math.exp(np.concatenate(side).mean(dtype=np.float64)) for side in nats)
-    return Fidelity(perplexity, rounded, prompts=PROMPTS, same_answers=same)
+    perplexity, rounded = (math.exp(np.concatenate(side).mean(dtype=np.float64)) for side in sides[:2])
+    drift = np.abs(np.concatenate([nats[-len(told) :] - told for nats, told in zip(*sides[1:], strict=True)])).mean()
+    return Fidelity(perplexity, rounded, drift=float(drift), prompts=PROMPTS, same_answers=same)
+
+
+def _nats(scores: Scores, following: Sequence[int]) -> Scores:
+    """Return how unlikely each of some tokens is, by the scores behind the token before it."""
+    nats: Scores = -log_softmax(scores, axis=-1)[np.arange(len(following)), following]
+    return nats
+
+
+@torch.inference_mode()
+def _own(network: PreTrainedModel, ids: Sequence[int]) -> Scores:
+    scores: Scores = network(input_ids=torch.tensor([list(ids)])).logits[0].numpy()
+    return scores
+
+
+def _its(request: openvino.InferRequest, ids: Sequence[int]) -> Scores:
+    request.reset_state()
+    positions = np.arange(len(ids), dtype=np.int64)[None]
+    request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions})
+    scores: Scores = request.get_tensor(graph.LOGITS).data[0].copy()
+    return scores
+
+
+def _generated(served: OpenVinoNetwork, ids: Sequence[int]) -> Scores:
+    """Return the scores behind the last tokens, which are read one by one."""
+    reading, first = served.begin({}), len(ids) - TAIL
+    return np.stack([reading.read(ids[:first]), *(reading.read([token]) for token in ids[first:])])
+
+
+def _answer(served: OpenVinoNetwork, prompt: list[int]) -> list[int]:
+    reading, unread, tokens = served.begin({}), prompt, []
+    for _ in range(NEW_TOKENS):
+        tokens.append(int(reading.read(unread).argmax()))
+        unread = tokens[-1:]
+    return tokens

@@ -19,7 +19,9 @@ from models.quiet_openvino import openvino, ops
 Graph: TypeAlias = openvino.Model
 
 LOGITS = "logits"
+NEW = "new."
 LINEAR = "/aten::linear/MatMul"
+EMBEDDED = "/aten::embedding/Gather"
 ROOT = "__module.network."
 SMALLEST = 4096
 """Weights of fewer numbers stay as they are."""
@@ -33,6 +35,8 @@ GROUP = 64
 """So many neighbours of what meets rounded weights share one scale; more are faster, and cost perplexity."""
 
 Array = npt.NDArray[np.float32]
+Rounded = tuple[npt.NDArray[np.int8], Array]
+"""Weights of shape ``(out, in)``, and the scale of each row, shape ``(out,)``."""
 
 
 def to_int8(graph: Graph) -> None:
@@ -59,6 +63,50 @@ def _rounded(weights: Array) -> openvino.Node:
     scale[scale == 0] = 1
     whole = ops.constant(np.rint(weights / scale).astype(np.int8))
     return ops.multiply(ops.convert(whole, "f32"), ops.constant(scale.astype(np.float32)))
+
+
+def rounded(graph: Graph) -> dict[str, Rounded]:
+    """Return the weights that are rounded, by the names of their layers in the network; they are not copied."""
+    found = {}
+    layers = [(name, node.input_value(1).get_node()) for name, node in _all_linears(graph)]
+    for node in graph.get_ops():
+        name = node.get_friendly_name()
+        if name.startswith(ROOT) and name.endswith(EMBEDDED):
+            layers.append((name.removeprefix(ROOT).removesuffix(EMBEDDED), node.input_value(0).get_node()))
+    for name, weights in layers:
+        if _is_rounded(weights):
+            whole, scale = (
+                weights.input_value(0).get_node().input_value(0).get_node(),
+                weights.input_value(1).get_node(),
+            )
+            found[name] = whole.data, scale.data.reshape(-1)
+    return found
+
+
+def show_new(graph: Graph) -> int:
+    """
+    Let the graph also give the keys and values of what it reads, bf16, as ``new.0``, ``new.1`` and so on.
+
+    Returns:
+        How many there are: keys of the first layer, its values, keys of the second ...
+    """
+    states = {}
+    for node in graph.get_ops():
+        if node.get_type_name() == "Assign":
+            states[state_number(node.get_variable_id())] = node.input_value(0).get_node().input_value(1)
+    results = []
+    for number, new in sorted(states.items()):
+        shown = ops.convert(new, "bf16")
+        shown.output(0).get_tensor().set_names({f"{NEW}{number}"})
+        results.append(ops.result(shown))
+    graph.add_results(results)
+    graph.validate_nodes_and_infer_types()
+    return len(results)
+
+
+def state_number(name: str) -> int:
+    """Return which state a name is of: 0 for the keys of the first layer, 1 for its values and so on."""
+    return int(name.rpartition("present.")[2])
 
 
 def keep_last(graph: Graph) -> None:
@@ -151,14 +199,19 @@ def _is_rounded(weights: openvino.Node) -> bool:
     return bool(whole.get_type_name() == "Convert" and whole.get_input_element_type(0) == openvino.Type.i8)
 
 
-def compiled(graph: Graph) -> openvino.CompiledModel:
+def compiled(graph: Graph, *, joined: bool = True) -> openvino.CompiledModel:
     """
-    Compile a graph for this CPU; its products are joined.
+    Compile a graph for this CPU.
+
+    Args:
+        graph: changed by joining its products.
+        joined: whether they are, which helps single tokens and costs memory.
 
     What is between rounded weights need not be more exact than they are: it is bf16 where the processor has such
     products. A graph with its own weights computes in float32.
     """
-    join(graph)
+    if joined:
+        join(graph)
     core = openvino.Core()
     rows = [
         node.get_output_shape(0)[1]

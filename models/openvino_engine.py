@@ -1,5 +1,5 @@
 """
-The fast engine on a CPU: OpenVINO on int8 weights.
+The fast engine on a CPU: OpenVINO on int8 weights, whose tokens a step of our own generates.
 
 Adapters are applied as they are at first, as two more matrices in every linear layer. One that is asked for again and
 again is merged into weights of its own in the background, after which it costs nothing more.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from safetensors import safe_open
 
 from models import graph
 from models.adapters import Adapter
+from models.anatomy import Anatomy
 from models.base import ModelError
-from models.engine import AdapterKey, Logits, Reading, adapter_key
+from models.engine import AdapterKey, Reading, adapter_key
 from models.low_rank import LowRank, low_rank
+from models.openvino_network import Inputs, OpenVinoNetwork
 from models.quiet_openvino import openvino
 from models.store import Model
 
@@ -45,8 +47,6 @@ are known, OpenVINO's attention takes each token for one that is generated: for 
 in bf16, and nearly twice as long in float32.
 """
 
-Inputs = dict[str, openvino.Tensor]
-
 
 class OpenVinoEngine:
     """
@@ -56,16 +56,18 @@ class OpenVinoEngine:
         model: where its own weights lie, which merging begins with.
         graph_file: what :mod:`models.export` made of it.
         verify: raises a ModelError for an adapter that does not belong to the model.
+        anatomy: what the network does between its weights; None where only the graph can generate.
     """
 
-    def __init__(self, model: Model, graph_file: Path, verify: Callable[[Adapter], None]) -> None:
-        self._model, self._graph_file, self._verify = model, graph_file, verify
-        self._base = self._compiled(self._read())
-        self._precision = self._base.get_property("INFERENCE_PRECISION_HINT")
-        self._adaptable: openvino.CompiledModel | None = None
+    def __init__(
+        self, model: Model, graph_file: Path, verify: Callable[[Adapter], None], anatomy: Anatomy | None = None
+    ) -> None:
+        self._model, self._graph_file, self._verify, self._anatomy = model, graph_file, verify, anatomy
+        self._base = OpenVinoNetwork(self._read(), model, anatomy)
+        self._adaptable: OpenVinoNetwork | None = None
         self._sizes: dict[str, tuple[int, int]] = {}
         self._resident: dict[AdapterKey, Inputs] = {}  # the one used longest ago first, here and in the next
-        self._merged: dict[AdapterKey, openvino.CompiledModel] = {}
+        self._merged: dict[AdapterKey, OpenVinoNetwork] = {}
         self._unmergeable: set[AdapterKey] = set()
         self._used: dict[AdapterKey, int] = {}
         self._merging: threading.Thread | None = None
@@ -92,7 +94,7 @@ class OpenVinoEngine:
 
     def pays(self, known: int, total: int) -> bool:
         """Return whether little enough is unread: OpenVINO's attention reads many tokens fast from nothing only."""
-        return total - known <= total * MOST_UNREAD[self._precision]
+        return total - known <= total * MOST_UNREAD[self._base.precision]
 
     def key(self, adapter: Adapter | None) -> AdapterKey:
         """Return what tells an adapter from all others, and whether it is merged."""
@@ -104,14 +106,9 @@ class OpenVinoEngine:
     ) -> Reading:
         """Begin to read; see :class:`models.engine.Engine`."""
         network, inputs = (self._base, {}) if adapter is None else self._with(adapter)
-        if ours and known is not None:
-            return known
-        reading = _Reading(network, inputs)
-        if isinstance(known, _Reading):
-            reading.take(known, length)
-        return reading
+        return known if ours and known is not None else network.begin(inputs, known, length)
 
-    def _with(self, adapter: Adapter) -> tuple[openvino.CompiledModel, Inputs]:
+    def _with(self, adapter: Adapter) -> tuple[OpenVinoNetwork, Inputs]:
         key = adapter_key(adapter)
         self._used[key] = self._used.get(key, 0) + 1
         if key in self._merged:
@@ -136,16 +133,12 @@ class OpenVinoEngine:
     def _read(self) -> graph.Graph:
         return openvino.Core().read_model(self._graph_file)
 
-    def _compiled(self, network: graph.Graph) -> openvino.CompiledModel:
-        graph.keep_last(network)
-        return graph.compiled(network)
-
-    def _adapted(self) -> openvino.CompiledModel:
+    def _adapted(self) -> OpenVinoNetwork:
         """Return the graph with places for an adapter, compiled when the first one comes."""
         if self._adaptable is None:
             network = self._read()
             self._sizes = graph.add_lora(network)
-            self._adaptable = self._compiled(network)
+            self._adaptable = OpenVinoNetwork(network, self._model)
         return self._adaptable
 
     def _inputs(self, key: AdapterKey, adapter: Adapter) -> Inputs:
@@ -181,7 +174,7 @@ class OpenVinoEngine:
         try:
             network = self._read()
             graph.replace_weights(network, self._changed_weights(low_rank(adapter)))
-            merged = self._compiled(network)
+            merged = OpenVinoNetwork(network, self._model, self._anatomy)
         except (RuntimeError, MemoryError, OSError) as error:  # it goes on being applied as it is
             logger.error("adapter %s could not be merged: %s", adapter.name, error)
             self._unmergeable.add(key)
@@ -202,26 +195,3 @@ class OpenVinoEngine:
                         down, up = matrices[layer]
                         changed[layer] = weights.get_tensor(name).float().numpy() + up @ down
         return changed
-
-
-class _Reading:
-    """A request of its own, whose state holds the keys and values of what it has read."""
-
-    def __init__(self, network: openvino.CompiledModel, inputs: Inputs) -> None:
-        self._request = network.create_infer_request()
-        for name, tensor in inputs.items():
-            self._request.set_tensor(name, tensor)
-        self._length = 0
-
-    def read(self, ids: Sequence[int]) -> Logits:
-        positions = np.arange(self._length, self._length + len(ids), dtype=np.int64)
-        self._request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions[None]})
-        self._length += len(ids)
-        logits: Logits = self._request.get_tensor(graph.LOGITS).data[0, -1].copy()
-        return logits
-
-    def take(self, known: _Reading, length: int) -> None:
-        """Begin with the first tokens of another reading."""
-        for theirs, mine in zip(known._request.query_state(), self._request.query_state(), strict=True):
-            mine.state = openvino.Tensor(np.ascontiguousarray(theirs.state.data[:, :, :length]))
-        self._length = length

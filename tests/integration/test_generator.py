@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 import torch
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -32,6 +32,7 @@ from models.tokenizer import ChatTokenizer
 from models.torch_engine import TransformersEngine
 from tests.fakes import resigned, write_tiny_adapter, write_tiny_generator
 
+EXACT = 1e-4
 _PROMPTS = ["hello", "Who may read?", "中文 😀 naïve", "x", "badge"]
 _GREEDY = SamplingParams(max_tokens=40)
 _SAMPLED = SamplingParams(max_tokens=12, temperature=1.0, top_p=0.95, seed=7)
@@ -119,35 +120,49 @@ def _calls(generator: LocalGenerator) -> list[int]:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_generator(tmp_path_factory.mktemp("tiny"))
+    """A model whose weights rounding to int8 leaves as they are, so that all engines must say the same."""
+    directory = write_tiny_generator(tmp_path_factory.mktemp("tiny"))
+    file = directory / "model.safetensors"
+    weights = load_file(file)
+    for name, matrix in weights.items():
+        if matrix.ndim == 2:
+            scale = matrix.abs().amax(dim=1, keepdim=True).clamp(min=1e-9) / 127
+            weights[name] = (matrix / scale).round() * scale
+    save_file(weights, file, {"format": "pt"})
+    return directory
 
 
-@pytest.fixture(scope="module")
-def graph_file(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The network as a graph that is not rounded, so that both engines must say the same to the letter."""
-    from models import lowering
+@pytest.fixture(scope="module", params=["transformers", "openvino", "openvino with a step"])
+def make(request: pytest.FixtureRequest, directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    """Load a generator of the tiny model with one of the engines."""
+    from models import graph, lowering
+    from models.anatomy import anatomy
+    from models.openvino_engine import OpenVinoEngine
     from models.quiet_openvino import openvino
 
-    file = tmp_path_factory.mktemp("graph") / "graph.xml"
-    openvino.save_model(lowering.lower(load_network(_model(directory), torch.float32)), file, compress_to_fp16=False)
-    return file
+    network = load_network(_model(directory), torch.float32)
+    lowered, its = lowering.lower(network), None
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "openvino with a step":
+            patch.setattr(graph, "SMALLEST", 1)
+            patch.setattr(graph, "ROUGH", graph.EXACT)
+            patch.setitem(graph.SETTINGS, "DYNAMIC_QUANTIZATION_GROUP_SIZE", "0")
+            graph.to_int8(lowered)
+            its = anatomy(network)
+            assert its
+        file = tmp_path_factory.mktemp("graph") / "graph.xml"
+        openvino.save_model(lowered, file, compress_to_fp16=False)
 
+        def load(model: Model, offered: Callable[[], Sequence[Adapter]] = tuple) -> LocalGenerator:
+            tokenizer = ChatTokenizer(model)
+            engine: Engine
+            if request.param == "transformers":
+                engine = TransformersEngine(model, tokenizer, "cpu")
+            else:
+                engine = OpenVinoEngine(model, file, verifier(model, tokenizer), its)
+            return LocalGenerator(model, tokenizer, Watched(engine), offered)
 
-@pytest.fixture(scope="module", params=["transformers", "openvino"])
-def make(request: pytest.FixtureRequest, graph_file: Path) -> Make:
-    """Load a generator of the tiny model with one of the engines."""
-    from models.openvino_engine import OpenVinoEngine
-
-    def load(model: Model, offered: Callable[[], Sequence[Adapter]] = tuple) -> LocalGenerator:
-        tokenizer = ChatTokenizer(model)
-        engine: Engine
-        if request.param == "openvino":
-            engine = OpenVinoEngine(model, graph_file, verifier(model, tokenizer))
-        else:
-            engine = TransformersEngine(model, tokenizer, "cpu")
-        return LocalGenerator(model, tokenizer, Watched(engine), offered)
-
-    return load
+        yield load
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +184,31 @@ def _reference(directory: Path, question: str, max_tokens: int) -> tuple[list[in
 
 @pytest.mark.parametrize("question", _PROMPTS)
 def test_generator_agrees_with_transformers_own_loop(generator: LocalGenerator, directory: Path, question: str) -> None:
-    ids, text = _reference(directory, question, _GREEDY.max_tokens)
     tokens = _answer(generator, question)
-    assert _ids(tokens) == ids
-    assert _text(tokens) == text
-    assert tokens[-1].finish_reason == ("stop" if ids[-1] == 2 else "length")
+    if _within(generator) == EXACT:
+        ids, text = _reference(directory, question, _GREEDY.max_tokens)
+        assert _ids(tokens) == ids
+        assert _text(tokens) == text
+    likely = _likely(generator, directory, question, tokens)
+    assert (likely.gather(1, torch.tensor(_ids(tokens))[:, None])[:, 0] >= likely.amax(1) - _within(generator)).all()
+    assert tokens[-1].finish_reason == ("stop" if tokens[-1].id == 2 else "length")
     assert all(token.finish_reason is None for token in tokens[:-1])
+
+
+def _likely(generator: LocalGenerator, directory: Path, question: str, tokens: Sequence[Token]) -> torch.Tensor:
+    """Return the log-probabilities that the network itself gives to what may stand in an answer's places."""
+    network = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True, dtype=torch.float32)
+    prompt = _tokens(generator, f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n")
+    with torch.inference_mode():
+        logits = network(torch.tensor([prompt + _ids(tokens)])).logits[0, len(prompt) - 1 : -1]
+    return torch.log_softmax(logits, dim=-1)
+
+
+def _within(generator: LocalGenerator) -> float:
+    """Return how far log-probabilities may lie from the network's: a step keeps bf16, and wide weights blow that up."""
+    assert isinstance(generator._engine, Watched)
+    engine = generator._engine.engine
+    return 0.3 if getattr(engine, "_anatomy", None) is not None else EXACT
 
 
 def test_generator_ends_both_ways_in_these_tests(generator: LocalGenerator) -> None:
@@ -199,12 +233,8 @@ def test_generator_tells_how_likely_an_opening_is_and_weighs_it(generator: Local
 
 def test_generator_reports_the_log_probability_of_each_token(generator: LocalGenerator, directory: Path) -> None:
     tokens = _answer(generator, "x", replace(_SAMPLED, temperature=2.0))
-    network = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True, dtype=torch.float32)
-    prompt = _tokens(generator, "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n")
-    with torch.inference_mode():
-        logits = network(torch.tensor([prompt + _ids(tokens)])).logits[0, len(prompt) - 1 : -1]
-    expected = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(_ids(tokens))[:, None])[:, 0]
-    assert [token.logprob for token in tokens] == pytest.approx(expected.tolist(), abs=1e-4)
+    expected = _likely(generator, directory, "x", tokens).gather(1, torch.tensor(_ids(tokens))[:, None])[:, 0]
+    assert [token.logprob for token in tokens] == pytest.approx(expected.tolist(), abs=_within(generator))
 
 
 def test_generator_counts_the_prompt_it_reads(generator: LocalGenerator) -> None:

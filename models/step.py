@@ -1,0 +1,135 @@
+"""
+Generating without OpenVINO: a single token's way through a graph's own weights, by :mod:`models.kernels`.
+
+It takes two thirds of OpenVINO's time for one token, but a prompt has hundreds, which OpenVINO reads together; so that
+reads prompts, and hands over their keys and values. Networks of the families in :mod:`models.anatomy` have a step, and
+an export says so only after it was compared with the graph.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from models import graph, kernels, layers
+from models.anatomy import Anatomy
+from models.engine import Logits
+from models.layers import Bits, Floats
+from models.store import Model
+
+logger = logging.getLogger(__name__)
+
+ROOM = 256
+"""Tokens for which a cache has room ahead, so that a token does not copy all those before it."""
+
+
+@functools.cache
+def has_threads() -> bool:
+    """Return whether the kernels can share their work here; numba needs an OpenMP library for it."""
+    try:
+        kernels.fill(np.empty(1, np.float32), np.float32(0))
+    except ValueError as error:
+        logger.debug("%s", error)
+        return False
+    return True
+
+
+class Cache:
+    """
+    Keys and values of what has been read.
+
+    Attributes:
+        length: how many tokens that is.
+        arrays: bf16 as bits, shape ``(heads, room, size)``: keys of the first layer, its values, keys of the second ...
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.arrays: list[Bits] = []
+
+    def append(self, new: Sequence[Bits]) -> None:
+        """Add keys and values of tokens, in the arrays' order, of shape ``(1, heads, tokens, size)`` each."""
+        count = new[0].shape[2]
+        self.arrays = self.arrays or [np.empty((each.shape[1], 0, each.shape[3]), np.uint16) for each in new]
+        self.make_room(count)
+        for kept, more in zip(self.arrays, new, strict=True):
+            kept[:, self.length : self.length + count] = more[0]
+        self.length += count
+
+    def make_room(self, count: int) -> None:
+        """Have room for so many tokens more."""
+        if self.length + count > self.arrays[0].shape[1]:
+            self.arrays = [self._longer(each, count + ROOM) for each in self.arrays]
+
+    def beginning(self, length: int) -> Cache:
+        """Return a copy of the first tokens."""
+        begun = Cache()
+        if length:
+            begun.append([each[None, :, :length] for each in self.arrays])
+        return begun
+
+    def floats(self) -> Iterator[Floats]:
+        """Yield keys and values as float32, shape ``(1, heads, tokens, size)`` each."""
+        for each in self.arrays:
+            yield (each[None, :, : self.length].astype(np.uint32) << 16).view(np.float32)
+
+    def _longer(self, array: Bits, more: int) -> Bits:
+        heads, _, size = array.shape
+        longer = np.empty((heads, self.length + more, size), np.uint16)
+        longer[:, : self.length] = array[:, : self.length]
+        return longer
+
+
+class Step:
+    """
+    A network's weights and its anatomy, through which a token passes.
+
+    Args:
+        network: a graph with rounded weights, which are not copied.
+        model: which it was made from.
+        its: what the network does between its weights.
+        threads: how many compute.
+
+    Raises:
+        ModelError: some of its weights are missing, or are not rounded.
+    """
+
+    def __init__(self, network: graph.Graph, model: Model, its: Anatomy, threads: int) -> None:
+        self._network = network  # in whose file the weights lie
+        self._its, self._weights = its, layers.weights(network, model, its)
+        self._threads = min(threads, numba.get_num_threads())
+        self._room = self._room_for(ROOM)
+
+    def read(self, token: int, cache: Cache) -> Logits:
+        """Read a token behind what a cache holds, which is something; return the scores of what comes next."""
+        cache.make_room(1)
+        if cache.length >= self._room.scores.shape[-1]:
+            self._room = self._room_for(cache.length + ROOM)
+        its, weights, room, epsilon = self._its, self._weights, self._room, np.float32(self._its.epsilon)
+        embeddings, scale = weights.embeddings
+        state = embeddings[token] * scale[token]
+        angles = cache.length * np.array(its.frequencies)
+        turn = _turn(np.cos(angles) * its.turned, np.sin(angles) * its.turned, its.attention)
+        straight = _turn(np.ones_like(angles), np.zeros_like(angles), its.attention)
+        numba.set_num_threads(self._threads)  # holds for the calling thread
+        for number, (attention, mlp) in enumerate(weights.layers):
+            keys, values = cache.arrays[2 * number : 2 * number + 2]
+            its_turn = straight if number in its.unturned else turn
+            kernels.attention(state, attention, keys, values, cache.length, its_turn, epsilon, room)
+            kernels.mlp(state, mlp, epsilon, room)
+        logits = np.empty(len(weights.head[0]), np.float32)
+        kernels.logits(state, weights.norm, epsilon, *weights.head, room.normed, logits)
+        cache.length += 1
+        return logits
+
+    def _room_for(self, tokens: int) -> layers.Room:
+        return layers.room(*self._weights.layers[0], self._its.head_size, tokens, self._threads)
+
+
+def _turn(cosines: npt.NDArray[np.float64], sines: npt.NDArray[np.float64], scale: float) -> layers.Turn:
+    return layers.Turn(cosines.astype(np.float32), sines.astype(np.float32), np.float32(scale))
