@@ -150,7 +150,8 @@ def export(model: Model) -> Export:
         )
         content = {name: value for name, value in asdict(found).items() if name != "directory"}
         (work / FACTS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        shutil.rmtree(found.directory, ignore_errors=True)
+        for old in exports_dir().glob(f"{_named(model)}-*"):  # of this format or another
+            shutil.rmtree(old, ignore_errors=True)
         work.rename(found.directory)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -222,7 +223,11 @@ def _places(model: Model) -> list[Path]:
 
 
 def _directory(model: Model) -> Path:
-    return exports_dir() / f"{model.weights_hash[:24]}-int8-{FORMAT}"
+    return exports_dir() / f"{_named(model)}-{FORMAT}"
+
+
+def _named(model: Model) -> str:
+    return f"{model.weights_hash[:24]}-int8"
 
 
 @app.command()

@@ -12,6 +12,9 @@ this file changes; so whatever is compiled stands here.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -21,6 +24,8 @@ from models.intrinsics import bits_of, float_of, prefetch
 from models.layers import Attention, Bits, Floats, Mlp, Room, Turn, Whole
 
 numba.config.THREADING_LAYER = "omp"  # the others let threads fall asleep between two products
+
+Kernel = TypeVar("Kernel", bound=Callable[..., None])
 
 F = np.float32
 AHEAD = 4096
@@ -32,8 +37,16 @@ ROWS_AHEAD = 16
 
 compiled = njit(fastmath=True, error_model="numpy")
 inlined = njit(fastmath=True, error_model="numpy", inline="always")
-shared = njit(fastmath=True, error_model="numpy", parallel=True, cache=True)
-"""For functions whose loops over ``prange`` are shared among threads."""
+
+
+def shared(function: Kernel) -> Kernel:
+    """Compile a function whose loops over ``prange`` are shared among threads."""
+    parallel = partial(njit, fastmath=True, error_model="numpy", parallel=True)
+    try:
+        kernel: Kernel = parallel(cache=True)(function)
+    except RuntimeError:  # there is no directory to keep it in: every process compiles it for itself
+        kernel = parallel()(function)
+    return kernel
 
 
 @inlined

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
+import time
 from collections.abc import Iterator, Sequence
 
 import numba
@@ -20,6 +22,7 @@ from models import graph, kernels, layers
 from models.anatomy import Anatomy
 from models.engine import Logits
 from models.layers import Bits, Floats
+from models.pace import Pace
 from models.store import Model
 
 logger = logging.getLogger(__name__)
@@ -104,9 +107,18 @@ class Step:
         self._its, self._weights = its, layers.weights(network, model, its)
         self._threads = min(threads, numba.get_num_threads())
         self._room = self._room_for(ROOM)
+        self._try(1)  # compiles the kernels, so that the first answer does not wait for it
+        self._pace = Pace(self._threads, self._try(1))
 
     def read(self, token: int, cache: Cache) -> Logits:
         """Read a token behind what a cache holds, which is something; return the scores of what comes next."""
+        started = time.perf_counter()
+        logits = self._read(token, cache, self._pace.threads, started + self._pace.alone)
+        self._pace.took(time.perf_counter() - started)
+        return logits
+
+    def _read(self, token: int, cache: Cache, threads: int, until: float = math.inf) -> Logits:
+        """Read a token with some threads; with one from when it should be done."""
         cache.make_room(1)
         if cache.length >= self._room.scores.shape[-1]:
             self._room = self._room_for(cache.length + ROOM)
@@ -116,8 +128,10 @@ class Step:
         angles = cache.length * np.array(its.frequencies)
         turn = _turn(np.cos(angles) * its.turned, np.sin(angles) * its.turned, its.attention)
         straight = _turn(np.ones_like(angles), np.zeros_like(angles), its.attention)
-        numba.set_num_threads(self._threads)  # holds for the calling thread
+        numba.set_num_threads(threads)  # holds for the calling thread
         for number, (attention, mlp) in enumerate(weights.layers):
+            if time.perf_counter() > until:
+                numba.set_num_threads(1)
             keys, values = cache.arrays[2 * number : 2 * number + 2]
             its_turn = straight if number in its.unturned else turn
             kernels.attention(state, attention, keys, values, cache.length, its_turn, epsilon, room)
@@ -126,6 +140,16 @@ class Step:
         kernels.logits(state, weights.norm, epsilon, *weights.head, room.normed, logits)
         cache.length += 1
         return logits
+
+    def _try(self, threads: int) -> float:
+        """Return how many seconds a token takes behind another one."""
+        size = self._its.head_size
+        zeros = np.zeros((1, len(self._weights.layers[0][0].key) // size, 1, size), np.uint16)
+        cache = Cache()
+        cache.append([zeros] * (2 * len(self._weights.layers)))
+        started = time.perf_counter()
+        self._read(0, cache, threads)
+        return time.perf_counter() - started
 
     def _room_for(self, tokens: int) -> layers.Room:
         return layers.room(*self._weights.layers[0], self._its.head_size, tokens, self._threads)

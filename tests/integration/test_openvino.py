@@ -82,6 +82,18 @@ def test_export_of_changed_files_is_refused(model: Model, exported: export.Expor
     facts.write_text(text)
 
 
+def test_export_takes_the_place_of_one_of_an_older_format(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(export.DIRECTORY_VARIABLE, str(tmp_path))
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(export, "FORMAT", 0)
+        old = export.export(model)
+    assert export.find(model) is None
+    new = export.export(model)
+    assert list(tmp_path.iterdir()) == [new.directory] != [old.directory]
+
+
 def test_export_that_rounds_too_much_is_not_kept(model: Model, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MAX_RISE", -1.0)
     other = replace(model, weights_hash="2" * 64)

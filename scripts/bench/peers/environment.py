@@ -20,8 +20,11 @@ VARIABLES = {"peers": "HOMEGROUND_BENCH_PEERS", "trl": "HOMEGROUND_BENCH_TRL"}
 """Each names the interpreter of an environment that is there already."""
 
 HERE = Path(__file__).parent
-NATIVE = {"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
+NATIVE = "-DGGML_NATIVE=ON"
 """llama.cpp comes as source and is compiled for this processor, which takes some ten minutes."""
+
+WITHOUT_AMX = "-DCMAKE_C_FLAGS=-mno-amx-tile -DCMAKE_CXX_FLAGS=-mno-amx-tile"
+"""On processors with AMX, what version 0.3.36 compiles for it ends its server with a segmentation fault."""
 
 
 def cache_dir() -> Path:
@@ -58,5 +61,11 @@ def python(name: str) -> Path:
 
 
 def _run(words: list[str]) -> None:
-    if subprocess.run(words, env={**os.environ, **NATIVE}, check=False).returncode:
+    wanted = f"{NATIVE} {WITHOUT_AMX}" if _has_amx() else NATIVE
+    if subprocess.run(words, env={**os.environ, "CMAKE_ARGS": wanted}, check=False).returncode:
         raise InputError(f"`{' '.join(words)}` failed; see above.")
+
+
+def _has_amx() -> bool:
+    told = Path("/proc/cpuinfo")
+    return told.is_file() and "amx_tile" in told.read_text(encoding="utf-8").split()
