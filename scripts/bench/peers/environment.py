@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 NATIVE = "-DGGML_NATIVE=ON"
 """llama.cpp comes as source and is compiled for this processor, which takes some ten minutes."""
 
-WITHOUT_AMX = "-DCMAKE_C_FLAGS=-mno-amx-tile -DCMAKE_CXX_FLAGS=-mno-amx-tile"
+WITHOUT_AMX = "-DCMAKE_C_FLAGS=-mno-amx-int8 -DCMAKE_CXX_FLAGS=-mno-amx-int8"
 """On processors with AMX, what version 0.3.36 compiles for it ends its server with a segmentation fault."""
 
 
@@ -68,4 +68,4 @@ def _run(words: list[str]) -> None:
 
 def _has_amx() -> bool:
     told = Path("/proc/cpuinfo")
-    return told.is_file() and "amx_tile" in told.read_text(encoding="utf-8").split()
+    return told.is_file() and "amx_int8" in told.read_text(encoding="utf-8").split()
