@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SLOW = 2
+"""So many tokens one after another have to take longer; a single one may have had bad luck."""
+
 SPELL, LONGEST = 16, 1024
 """For how many tokens one thread goes on alone, at first and at most; twice as many after each vain trial of all."""
 
@@ -25,7 +28,7 @@ class Pace:
     def __init__(self, threads: int, alone: float) -> None:
         self.alone = alone
         self._all, self._together = threads, 0.0
-        self._left, self._spell = 0, SPELL
+        self._slow, self._left, self._spell = 0, 0, SPELL
 
     @property
     def threads(self) -> int:
@@ -38,7 +41,8 @@ class Pace:
             self.alone = seconds
             self._left = self._left - 1 if seconds < self._together else 0
         elif seconds > self.alone:
-            self._together = seconds
-            self._left, self._spell = self._spell, min(2 * self._spell, LONGEST)
+            self._together, self._slow = seconds, self._slow + 1
+            if self._slow >= SLOW:
+                self._left, self._spell = self._spell, min(2 * self._spell, LONGEST)
         else:
-            self._spell = SPELL
+            self._slow, self._spell = 0, SPELL
