@@ -5,7 +5,7 @@ from __future__ import annotations
 SLOW = 2
 """So many tokens one after another have to take longer; a single one may have had bad luck."""
 
-SPELL, LONGEST = 16, 1024
+SPELL, LONGEST = 16, 64
 """For how many tokens one thread goes on alone, at first and at most; twice as many after each vain trial of all."""
 
 
