@@ -278,10 +278,3 @@ def logits(
     _normed(state, norm, epsilon, normed)
     for row in prange(weights.shape[0]):
         found[row] = _product(weights, row, normed) * scale[row]
-
-
-@shared
-def fill(vector: Floats, number: np.float32) -> None:
-    """Fill a vector, with all threads."""
-    for at in prange(vector.size):
-        vector[at] = number

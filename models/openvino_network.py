@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models import graph
+from models import graph, openmp
 from models.anatomy import Anatomy
 from models.engine import Logits, Reading
 from models.quiet_openvino import openvino
-from models.step import Cache, Step, has_threads
+from models.step import Cache, Step
 from models.store import Model
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, network: graph.Graph, model: Model, anatomy: Anatomy | None = None) -> None:
-        has_step = anatomy is not None and has_threads()
+        has_step = anatomy is not None and openmp.is_there()
         if anatomy is not None and not has_step:
             logger.warning(
                 "%s: numba finds no OpenMP here (libgomp, libomp), so OpenVINO generates, which takes longer",
@@ -77,8 +77,9 @@ class OpenVinoNetwork:
         self._request.reset_state()
         if cache.length:
             states = {graph.state_number(state.name): state for state in self._request.query_state()}
-            for number, values in enumerate(cache.floats()):
-                states[number].state = openvino.Tensor(values)
+            for number, bits in enumerate(cache.all()):  # numpy's float16 stands for any two bytes here
+                whole = openvino.Tensor(bits.view(np.float16), openvino.Shape(bits.shape), openvino.Type.bf16)
+                states[number].state = whole
         scores = _scores(self._request, ids, cache.length)
         news = [self._request.get_tensor(f"{graph.NEW}{number}") for number in range(self._news)]
         cache.append([new.data.view(np.uint16) for new in news])

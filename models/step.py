@@ -8,8 +8,6 @@ an export says so only after it was compared with the graph.
 
 from __future__ import annotations
 
-import functools
-import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -21,25 +19,12 @@ import numpy.typing as npt
 from models import graph, kernels, layers
 from models.anatomy import Anatomy
 from models.engine import Logits
-from models.layers import Bits, Floats
+from models.layers import Bits
 from models.pace import Pace
 from models.store import Model
 
-logger = logging.getLogger(__name__)
-
 ROOM = 256
 """Tokens for which a cache has room ahead, so that a token does not copy all those before it."""
-
-
-@functools.cache
-def has_threads() -> bool:
-    """Return whether the kernels can share their work here; numba needs an OpenMP library for it."""
-    try:
-        kernels.fill(np.empty(1, np.float32), np.float32(0))
-    except ValueError as error:
-        logger.debug("%s", error)
-        return False
-    return True
 
 
 class Cache:
@@ -76,10 +61,10 @@ class Cache:
             begun.append([each[None, :, :length] for each in self.arrays])
         return begun
 
-    def floats(self) -> Iterator[Floats]:
-        """Yield keys and values as float32, shape ``(1, heads, tokens, size)`` each."""
+    def all(self) -> Iterator[Bits]:
+        """Yield what the arrays hold, shape ``(1, heads, tokens, size)`` each."""
         for each in self.arrays:
-            yield (each[None, :, : self.length].astype(np.uint32) << 16).view(np.float32)
+            yield np.ascontiguousarray(each[None, :, : self.length])
 
     def _longer(self, array: Bits, more: int) -> Bits:
         heads, _, size = array.shape

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from models import export, graph, lowering, openvino_network, step
+from models import export, graph, lowering, openmp, openvino_network
 from models.anatomy import anatomy
 from models.base import ModelError
 from models.lora import verifier
@@ -135,16 +137,9 @@ def test_cache_grows_and_begins_anew() -> None:
     begun = cache.beginning(5)
     begun.append([each[None, :, :1] * 0 + 9 for each in cache.arrays])
     assert (begun.length, begun.arrays[1][0, :6, 4].tolist()) == (6, [1, 1, 2, 3, 1, 9])
+    assert [each[0, 1, :, 0].tolist() for each in begun.all()] == [[0, 0, 1, 2, 0, 9], [1, 1, 2, 3, 1, 9]]
     assert cache.arrays[1][0, 5, 4] == 2
     assert cache.beginning(0).length == 0
-
-
-def test_floats_of_a_cache_are_its_bf16_numbers() -> None:
-    numbers = torch.randn(1, 2, 4, 3).bfloat16()
-    cache = Cache()
-    cache.append([numbers.view(torch.uint16).numpy()])
-    (floats,) = cache.floats()
-    assert (torch.from_numpy(floats) == numbers.float()).all()
 
 
 @pytest.fixture
@@ -205,18 +200,33 @@ def test_export_of_weights_that_are_not_rounded_has_no_step(
 def test_without_openmp_the_graph_generates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ValueError("No threading layer could be loaded.")
-
-    monkeypatch.setattr(step.kernels, "fill", fail)
-    step.has_threads.cache_clear()
+    monkeypatch.setattr(openmp, "LAYER", "numba.np.ufunc.of_no_machine")
+    openmp.is_there.cache_clear()
     try:
         with caplog.at_level(logging.WARNING):
             stepping, alone = networks(write(tmp_path, "Llama", {}), tmp_path)
-        assert "tiny: numba finds no OpenMP here" in caplog.text
-        assert type(stepping.begin({})) is type(alone.begin({})) is openvino_network._Requesting
     finally:
-        step.has_threads.cache_clear()
+        openmp.is_there.cache_clear()
+    assert "tiny: numba finds no OpenMP" in caplog.text
+    assert type(stepping.begin({})) is type(alone.begin({})) is openvino_network._Requesting
+
+
+def test_openmp_of_the_kernels_spins_and_all_others_sleep() -> None:
+    """In a process of its own, because libraries read the variables once, when they are loaded."""
+    code = """
+import os
+from models.command import keep_threads_quiet
+keep_threads_quiet()
+import torch
+from models import openmp
+os.environ["OMP_DISPLAY_ENV"] = "VERBOSE"
+assert openmp.is_there()
+print(os.environ["OMP_WAIT_POLICY"], os.environ.get("GOMP_SPINCOUNT"))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["PASSIVE", "None"]
+    if sys.platform == "linux":
+        assert "OMP_WAIT_POLICY = 'ACTIVE'" in told.stderr
 
 
 def test_weights_of_other_names_are_told(tmp_path: Path) -> None:
