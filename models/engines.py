@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NEEDED = ("openvino", "numba")
 MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
 """Processors that OpenVINO has kernels for."""
 
@@ -72,8 +73,8 @@ def load_generator(
 
 
 def is_installed() -> bool:
-    """Return whether OpenVINO is installed on a processor that it has kernels for."""
-    return platform.machine().lower() in MACHINES and importlib.util.find_spec("openvino") is not None
+    """Return whether OpenVINO, and what generates beside it, is installed on a processor that it has kernels for."""
+    return platform.machine().lower() in MACHINES and all(importlib.util.find_spec(name) for name in NEEDED)
 
 
 def _export(model: Model, engine: EngineName, *, on_cpu: bool) -> export.Export | None:

@@ -170,21 +170,21 @@ def _checked(
 
     tokenizer = ChatTokenizer(model)
 
-    def measure(its: Anatomy | None) -> Fidelity:
-        served = OpenVinoNetwork(openvino.Core().read_model(graph_file), model, its)
-        return fidelity.measure(network, lowered, served, tokenizer)
+    def serve(its: Anatomy | None) -> OpenVinoNetwork:
+        return OpenVinoNetwork(openvino.Core().read_model(graph_file), model, its)
 
     its = anatomy(network)
     if its is not None:
         try:
-            measured = measure(its)
+            served = serve(its)
+            measured = fidelity.measure(network, lowered, served, tokenizer)
             if measured.drift <= MAX_DRIFT:
-                return its, measured
+                return its if served.has_step else None, measured
             reason = f"a step of ours differs from it by {measured.drift:.3f} nats a token"
         except ModelError as error:
             reason = str(error)
         logger.warning("%s: its graph generates, which takes longer: %s", model.name, reason)
-    return None, measure(None)
+    return None, fidelity.measure(network, lowered, serve(None), tokenizer)
 
 
 def _require_memory(model: Model) -> None:

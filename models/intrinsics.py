@@ -1,4 +1,8 @@
-"""Single instructions of the processor that numba has no word for, and :mod:`models.kernels` needs."""
+"""
+Single instructions of the processor that numba has no word for, and :mod:`models.kernels` needs.
+
+What numba has compiled does not notice changes here: touch :mod:`models.kernels` then.
+"""
 
 from __future__ import annotations
 

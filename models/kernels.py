@@ -6,7 +6,7 @@ hundred bytes late. Each product here asks for what it will need 4 KiB later whi
 are int8 with a scale for each row; keys and values are bf16, held as their bits; what is computed is float32.
 
 Importing this module compiles nothing. What numba has compiled it keeps beside this file, or in the user's cache, until
-this file changes; so whatever is compiled stands here.
+this file changes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ inlined = njit(fastmath=True, error_model="numpy", inline="always")
 
 def shared(function: Kernel) -> Kernel:
     """Compile a function whose loops over ``prange`` are shared among threads."""
-    parallel = partial(njit, fastmath=True, error_model="numpy", parallel=True)
+    parallel = partial(njit, fastmath=True, error_model="numpy", parallel=True, nogil=True)
     try:
         kernel: Kernel = parallel(cache=True)(function)
     except RuntimeError:  # there is no directory to keep it in: every process compiles it for itself
@@ -248,7 +248,7 @@ def attention(
         for head in range(group * heads // groups, (group + 1) * heads // groups):
             asked = queries[head * size : (head + 1) * size]
             found, told = parts[part, head], sums[part, head]
-            _attend(asked, keys[group], values[group], first, last, scores[part, head], found, told)
+            _attend(asked, keys[group], values[group], first, last, scores[head], found, told)
     for head in range(heads):
         _together(parts, sums, head, attended[head * size : (head + 1) * size])
     for row in prange(state.size):

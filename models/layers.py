@@ -1,4 +1,8 @@
-"""A network's weights as :mod:`models.kernels` read them, and room for what these compute."""
+"""
+A network's weights as :mod:`models.kernels` read them, and room for what these compute.
+
+What numba has compiled does not notice when fields here change places: touch :mod:`models.kernels` then.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,7 @@ Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.uint16]
 Whole = npt.NDArray[np.int8]
 Array = TypeVar("Array", Floats, Whole)
-Rounded = tuple[Whole, Floats]
-"""A matrix of shape ``(out, in)`` and the scales of its rows, shape ``(out,)``."""
+Rounded = graph.Rounded
 
 
 class Attention(NamedTuple):
@@ -63,7 +66,7 @@ class Turn(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where results lie; the first dimension of the three in the middle is the number of threads."""
+    """Where results lie; the first dimension of ``parts`` and ``sums`` is the number of threads."""
 
     normed: Floats
     queries: Floats
@@ -97,11 +100,11 @@ def weights(network: graph.Graph, model: Model, its: Anatomy) -> Weights:
     Raises:
         ModelError: some are missing, or are not rounded.
     """
-    matrices = {name: (_shown(whole), _shown(scale)) for name, (whole, scale) in graph.rounded(network).items()}
+    matrices = {name: (_read_only(whole), _read_only(scale)) for name, (whole, scale) in graph.rounded(network).items()}
     vectors = _vectors(model)
     count = sum(name.endswith(".input_layernorm.weight") for name in vectors)
     try:
-        return Weights(
+        found = Weights(
             embeddings=_scaled(matrices["model.embed_tokens"], its.embedding),
             layers=[_layer(f"model.layers.{number}.", matrices, vectors, its) for number in range(count)],
             norm=vectors["model.norm.weight"],
@@ -109,32 +112,64 @@ def weights(network: graph.Graph, model: Model, its: Anatomy) -> Weights:
         )
     except KeyError as error:
         raise ModelError(f"{model.name!r} has no rounded weights of the name {error}.") from error
+    for attention, mlp in found.layers:
+        _require_fit(attention, mlp, its)
+    return found
 
 
 def _layer(
     its: str, matrices: Mapping[str, Rounded], vectors: Mapping[str, Floats], anatomy: Anatomy
 ) -> tuple[Attention, Mlp]:
-    nothing = _shown(np.zeros(0, np.float32))
     attention, mlp = its + "self_attn.", its + "mlp."
-    bias = vectors.get(attention + "o_proj.bias", nothing)
+
+    def vector(name: str) -> Floats:
+        return vectors[its + name] if name in anatomy.vectors else _read_only(np.zeros(0, np.float32))
+
     return Attention(
-        vectors[its + "input_layernorm.weight"],
+        vector("input_layernorm.weight"),
         *matrices[attention + "q_proj"],
-        vectors.get(attention + "q_proj.bias", nothing),
-        vectors.get(attention + "q_norm.weight", nothing),
+        vector("self_attn.q_proj.bias"),
+        vector("self_attn.q_norm.weight"),
         *matrices[attention + "k_proj"],
-        vectors.get(attention + "k_proj.bias", nothing),
-        vectors.get(attention + "k_norm.weight", nothing),
+        vector("self_attn.k_proj.bias"),
+        vector("self_attn.k_norm.weight"),
         *matrices[attention + "v_proj"],
-        vectors.get(attention + "v_proj.bias", nothing),
+        vector("self_attn.v_proj.bias"),
         *_scaled(matrices[attention + "o_proj"], anatomy.residual),
-        _shown(bias * np.float32(anatomy.residual)),
+        _read_only(vector("self_attn.o_proj.bias") * np.float32(anatomy.residual)),
     ), Mlp(
-        vectors[its + "post_attention_layernorm.weight"],
+        vector("post_attention_layernorm.weight"),
         *matrices[mlp + "gate_proj"],
         *matrices[mlp + "up_proj"],
         *_scaled(matrices[mlp + "down_proj"], anatomy.residual),
     )
+
+
+def _require_fit(attention: Attention, mlp: Mlp, its: Anatomy) -> None:
+    """Refuse what would let a kernel, which checks nothing, read or write elsewhere."""
+    hidden, queries, keys = len(attention.norm), len(attention.query), len(attention.key)
+    inner, size = len(mlp.gate), its.head_size
+    shapes = {
+        (attention.query.shape, (queries, hidden)),
+        (attention.key.shape, (keys, hidden)),
+        (attention.value.shape, (keys, hidden)),
+        (attention.output.shape, (hidden, queries)),
+        (mlp.gate.shape, (inner, hidden)),
+        (mlp.up.shape, (inner, hidden)),
+        (mlp.down.shape, (hidden, inner)),
+    }
+    sizes = {
+        (attention.query_bias.size, queries),
+        (attention.key_bias.size, keys),
+        (attention.value_bias.size, keys),
+        (attention.output_bias.size, hidden),
+        (attention.query_norm.size, size),
+        (attention.key_norm.size, size),
+    }
+    fits = all(found == wanted for found, wanted in shapes) and all(found in (0, wanted) for found, wanted in sizes)
+    heads = queries % size == keys % size == 0 and queries % keys == 0 and 2 * len(its.frequencies) <= size
+    if not (fits and heads and mlp.norm.size == hidden):
+        raise ModelError("the sizes of its layers do not fit each other.")
 
 
 def room(attention: Attention, mlp: Mlp, head_size: int, tokens: int, threads: int) -> Room:
@@ -149,7 +184,7 @@ def room(attention: Attention, mlp: Mlp, head_size: int, tokens: int, threads: i
         queries=empty(len(attention.query)),
         keys=empty(len(attention.key)),
         values=empty(len(attention.value)),
-        scores=empty(threads, heads, tokens),
+        scores=empty(heads, tokens),
         parts=empty(threads, heads, head_size),
         sums=empty(threads, heads, 2),
         attended=empty(len(attention.query)),
@@ -164,16 +199,16 @@ def _vectors(model: Model) -> dict[str, Floats]:
         with safe_open(file, "pt") as tensors:  # numpy knows no bfloat16
             for name in tensors.keys():  # noqa: SIM118 - it is no mapping
                 if len(tensors.get_slice(name).get_shape()) == 1:
-                    found[name] = _shown(tensors.get_tensor(name).float().numpy())
+                    found[name] = _read_only(tensors.get_tensor(name).float().numpy())
     return found
 
 
 def _scaled(matrix: Rounded, factor: float) -> Rounded:
     whole, scale = matrix
-    return whole, _shown(scale * np.float32(factor))
+    return whole, _read_only(scale * np.float32(factor))
 
 
-def _shown(array: Array) -> Array:
+def _read_only(array: Array) -> Array:
     """Return an array that can only be read, as those in a file that is mapped: one kind needs one compilation."""
     shown = np.require(array, requirements=["C", "A"]).view()
     shown.setflags(write=False)

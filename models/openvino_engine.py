@@ -23,7 +23,7 @@ from models.anatomy import Anatomy
 from models.base import ModelError
 from models.engine import AdapterKey, Reading, adapter_key
 from models.low_rank import LowRank, low_rank
-from models.openvino_network import Inputs, OpenVinoNetwork
+from models.openvino_network import GraphReading, Inputs, OpenVinoNetwork, SteppedReading
 from models.quiet_openvino import openvino
 from models.store import Model
 
@@ -106,7 +106,9 @@ class OpenVinoEngine:
     ) -> Reading:
         """Begin to read; see :class:`models.engine.Engine`."""
         network, inputs = (self._base, {}) if adapter is None else self._with(adapter)
-        return known if ours and known is not None else network.begin(inputs, known, length)
+        if isinstance(known, SteppedReading | GraphReading):  # in its own network, though it may be merged by now
+            return known if ours else known.beginning(length)
+        return network.begin(inputs)
 
     def _with(self, adapter: Adapter) -> tuple[OpenVinoNetwork, Inputs]:
         key = adapter_key(adapter)
@@ -175,7 +177,7 @@ class OpenVinoEngine:
             network = self._read()
             graph.replace_weights(network, self._changed_weights(low_rank(adapter)))
             merged = OpenVinoNetwork(network, self._model, self._anatomy)
-        except (RuntimeError, MemoryError, OSError) as error:  # it goes on being applied as it is
+        except (ModelError, RuntimeError, MemoryError, OSError) as error:  # it goes on being applied as it is
             logger.error("adapter %s could not be merged: %s", adapter.name, error)
             self._unmergeable.add(key)
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from models import graph, openmp
 from models.anatomy import Anatomy
-from models.engine import Logits, Reading
+from models.base import ModelError
+from models.engine import Logits
 from models.quiet_openvino import openvino
 from models.step import Cache, Step
 from models.store import Model
@@ -30,21 +32,24 @@ class OpenVinoNetwork:
             does that, too.
 
     Raises:
-        ModelError: a step does not find its weights.
+        ModelError: a step does not find its weights, or they do not fit.
     """
 
     def __init__(self, network: graph.Graph, model: Model, anatomy: Anatomy | None = None) -> None:
-        has_step = anatomy is not None and openmp.is_there()
-        if anatomy is not None and not has_step:
+        steps = anatomy is not None and openmp.is_there()
+        if anatomy is not None and not steps:
             logger.warning(
                 "%s: numba finds no OpenMP here (libgomp, libomp), so OpenVINO generates, which takes longer",
                 model.name,
             )
-        self._news = graph.show_new(network) if has_step else 0
+        self._news = graph.show_new(network) if steps else 0
         graph.keep_last(network)
-        self._compiled = graph.compiled(network, joined=not has_step)
+        self._compiled = graph.compiled(network, joined=not steps)
         self._step = None
-        if anatomy is not None and has_step:
+        if anatomy is not None and steps:
+            shown = [self._compiled.output(f"{graph.NEW}{number}").get_element_type() for number in range(self._news)]
+            if set(shown) != {openvino.Type.bf16}:
+                raise ModelError(f"OpenVINO tells keys and values of {model.name!r} as {shown[0]}, not as bf16.")
             threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
             self._step = Step(network, model, anatomy, threads)
         self._request = self._compiled.create_infer_request()
@@ -54,21 +59,19 @@ class OpenVinoNetwork:
         """What the graph computes in."""
         return self._compiled.get_property("INFERENCE_PRECISION_HINT")
 
-    def begin(self, inputs: Inputs, known: Reading | None = None, length: int = 0) -> Reading:
+    @property
+    def has_step(self) -> bool:
+        """Whether a step generates."""
+        return self._step is not None
+
+    def begin(self, inputs: Inputs) -> OpenVinoReading:
         """
         Begin to read.
 
         Args:
             inputs: of the graph, an adapter's matrices.
-            known: a reading of this network, whose first tokens are not read again; it stays as it is.
-            length: how many these are.
         """
-        if self._step is not None:
-            return _Stepping(self, known.cache.beginning(length) if isinstance(known, _Stepping) else Cache())
-        reading = _Requesting(self._compiled.create_infer_request(), inputs)
-        if isinstance(known, _Requesting):
-            reading.take(known, length)
-        return reading
+        return SteppedReading(self, Cache()) if self.has_step else GraphReading(self._compiled, inputs)
 
     def read(self, ids: Sequence[int], cache: Cache) -> Logits:
         """Read tokens behind those of a cache, which gets them; return the scores of what comes next."""
@@ -86,35 +89,46 @@ class OpenVinoNetwork:
         return scores
 
 
-class _Stepping:
+class SteppedReading:
     """A cache, which the network's one request and its step fill in turns."""
 
     def __init__(self, network: OpenVinoNetwork, cache: Cache) -> None:
-        self._network, self.cache = network, cache
+        self._network, self._cache = network, cache
 
     def read(self, ids: Sequence[int]) -> Logits:
-        return self._network.read(ids, self.cache)
+        """Read on; see :class:`models.engine.Reading`."""
+        return self._network.read(ids, self._cache)
+
+    def beginning(self, length: int) -> SteppedReading:
+        """Return a reading of the same network that has read the first tokens."""
+        return SteppedReading(self._network, self._cache.beginning(length))
 
 
-class _Requesting:
+class GraphReading:
     """A request of its own, whose state holds the keys and values of what it has read."""
 
-    def __init__(self, request: openvino.InferRequest, inputs: Inputs) -> None:
-        self._request = request
+    def __init__(self, network: openvino.CompiledModel, inputs: Inputs) -> None:
+        self._network, self._inputs, self._length = network, inputs, 0
+        self._request = network.create_infer_request()
         for name, tensor in inputs.items():
             self._request.set_tensor(name, tensor)
-        self._length = 0
 
     def read(self, ids: Sequence[int]) -> Logits:
+        """Read on; see :class:`models.engine.Reading`."""
         scores = _scores(self._request, ids, self._length)
         self._length += len(ids)
         return scores
 
-    def take(self, known: _Requesting, length: int) -> None:
-        """Begin with the first tokens of another reading."""
-        for theirs, mine in zip(known._request.query_state(), self._request.query_state(), strict=True):
-            mine.state = openvino.Tensor(np.ascontiguousarray(theirs.state.data[:, :, :length]))
-        self._length = length
+    def beginning(self, length: int) -> GraphReading:
+        """Return a reading of the same network that has read the first tokens."""
+        begun = GraphReading(self._network, self._inputs)
+        for mine, its in zip(self._request.query_state(), begun._request.query_state(), strict=True):
+            its.state = openvino.Tensor(np.ascontiguousarray(mine.state.data[:, :, :length]))
+        begun._length = length
+        return begun
+
+
+OpenVinoReading: TypeAlias = SteppedReading | GraphReading
 
 
 def _scores(request: openvino.InferRequest, ids: Sequence[int], at: int) -> Logits:

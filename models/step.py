@@ -23,6 +23,9 @@ from models.layers import Bits
 from models.pace import Pace
 from models.store import Model
 
+TRIES = 3
+"""How often the time of a token by one thread is taken to begin with."""
+
 ROOM = 256
 """Tokens for which a cache has room ahead, so that a token does not copy all those before it."""
 
@@ -90,10 +93,10 @@ class Step:
     def __init__(self, network: graph.Graph, model: Model, its: Anatomy, threads: int) -> None:
         self._network = network  # in whose file the weights lie
         self._its, self._weights = its, layers.weights(network, model, its)
-        self._threads = min(threads, numba.get_num_threads())
+        self._threads = max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
         self._room = self._room_for(ROOM)
         self._try(1)  # compiles the kernels, so that the first answer does not wait for it
-        self._pace = Pace(self._threads, self._try(1))
+        self._pace = Pace(self._threads, min(self._try(1) for _ in range(TRIES)))
 
     def read(self, token: int, cache: Cache) -> Logits:
         """Read a token behind what a cache holds, which is something; return the scores of what comes next."""
@@ -111,14 +114,14 @@ class Step:
         embeddings, scale = weights.embeddings
         state = embeddings[token] * scale[token]
         angles = cache.length * np.array(its.frequencies)
-        turn = _turn(np.cos(angles) * its.turned, np.sin(angles) * its.turned, its.attention)
+        turn = _turn(np.cos(angles) * its.rotary_scale, np.sin(angles) * its.rotary_scale, its.attention)
         straight = _turn(np.ones_like(angles), np.zeros_like(angles), its.attention)
         numba.set_num_threads(threads)  # holds for the calling thread
         for number, (attention, mlp) in enumerate(weights.layers):
             if time.perf_counter() > until:
                 numba.set_num_threads(1)
             keys, values = cache.arrays[2 * number : 2 * number + 2]
-            its_turn = straight if number in its.unturned else turn
+            its_turn = straight if number in its.straight else turn
             kernels.attention(state, attention, keys, values, cache.length, its_turn, epsilon, room)
             kernels.mlp(state, mlp, epsilon, room)
         logits = np.empty(len(weights.head[0]), np.float32)

@@ -130,6 +130,19 @@ def test_adapter_that_is_asked_for_often_is_merged(model: Model, engine: OpenVin
     assert (engine.begin(None).read(IDS) == base).all()
 
 
+def test_reading_goes_on_in_its_own_network_when_its_adapter_is_merged_meanwhile(
+    model: Model, engine: OpenVinoEngine, tmp_path: Path
+) -> None:
+    adapter = write_tiny_adapter(tmp_path / "terse", model)
+    head = engine.begin(adapter)
+    head.read(IDS[:10])
+    expected = engine.begin(adapter, head, 10).read(IDS[10:])
+    engine.begin(adapter)
+    engine.wait()
+    assert engine.key(adapter)[-1] == MERGED
+    assert (engine.begin(adapter, head, 10).read(IDS[10:]) == expected).all()
+
+
 def test_merged_adapters_are_bounded(model: Model, engine: OpenVinoEngine, tmp_path: Path) -> None:
     adapters = [write_tiny_adapter(tmp_path / f"a{seed}", model, seed) for seed in range(3)]
     for adapter in adapters:

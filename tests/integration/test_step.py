@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,13 +17,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from models import export, graph, lowering, openmp, openvino_network
+from models import export, graph, lowering, openmp
 from models.anatomy import anatomy
 from models.base import ModelError
 from models.lora import verifier
 from models.network import load_network
 from models.openvino_engine import MERGED, OpenVinoEngine
-from models.openvino_network import OpenVinoNetwork
+from models.openvino_network import GraphReading, OpenVinoNetwork, SteppedReading
 from models.quiet_openvino import openvino
 from models.step import Cache
 from models.store import Model
@@ -120,11 +121,23 @@ def test_reading_goes_on_behind_generated_tokens_and_other_readings(tmp_path: Pa
         found = [first.read(LONG[:30]), second.read(LONG[100:120])]
         found += [first.read([token]) for token in LONG[30:34]]
         found += [second.read(LONG[120:125]), first.read(LONG[34:50])]
-        third = network.begin({}, first, 32)
+        third = first.beginning(32)
         return [*found, third.read([9]), third.read(LONG[:3]), first.read([7])]
 
     for one, other in zip(scores(stepping), scores(alone), strict=True):
         assert np.abs(one - other).max() < 0.015 * np.abs(other).max()
+
+
+def test_scores_do_not_depend_on_how_many_threads_compute_them(tmp_path: Path) -> None:
+    stepping, _ = networks(write(tmp_path, "Qwen3", {"head_dim": 32}), tmp_path)
+    reading = stepping.begin({})
+    reading.read(LONG[:50])
+    assert isinstance(reading, SteppedReading)
+    step, cache = stepping._step, reading._cache
+    assert step is not None
+    assert step._threads == step._room.parts.shape[0] > 1 or os.cpu_count() == 1
+    one, all_ = (step._read(7, cache.beginning(50), threads) for threads in (1, step._threads))
+    assert (one == all_).all()
 
 
 def test_cache_grows_and_begins_anew() -> None:
@@ -163,7 +176,7 @@ def test_export_tells_the_anatomy_and_the_engine_steps_by_it(
     assert made.fidelity["drift"] < 0.05
     found = export.find(model)
     assert found is not None
-    assert found.anatomy == replace(made.anatomy)
+    assert found.anatomy == made.anatomy
     engine = OpenVinoEngine(model, found.graph_file, verifier(model, ChatTokenizer(model)), found.anatomy)
     adapter = write_tiny_adapter(tmp_path / "terse", model)
     for _ in range(3):
@@ -208,7 +221,14 @@ def test_without_openmp_the_graph_generates(
     finally:
         openmp.is_there.cache_clear()
     assert "tiny: numba finds no OpenMP" in caplog.text
-    assert type(stepping.begin({})) is type(alone.begin({})) is openvino_network._Requesting
+    assert type(stepping.begin({})) is type(alone.begin({})) is GraphReading
+
+
+def test_export_without_openmp_tells_no_anatomy_because_no_step_was_tried(
+    exported: Callable[[], export.Export], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openmp, "is_there", lambda: False)
+    assert exported().anatomy is None
 
 
 def test_openmp_of_the_kernels_spins_and_all_others_sleep() -> None:
@@ -240,6 +260,34 @@ def test_weights_of_other_names_are_told(tmp_path: Path) -> None:
     save_file(weights, file, {"format": "pt"})
     with pytest.raises(ModelError, match=r"no rounded weights of the name 'model\.norm\.weight'"):
         OpenVinoNetwork(lowered, model, anatomy(network))
+
+
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = write(tmp_path, "Qwen2", {})
+    network = load_network(model, torch.float32)
+    lowered, its = lowering.lower(network), anatomy(network)
+    assert its is not None
+    graph.to_int8(lowered)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    weights["model.layers.1.self_attn.q_proj.bias"] = torch.zeros(10_000)
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(ModelError, match="do not fit each other"):
+        OpenVinoNetwork(lowered, model, its)
+    with pytest.raises(ModelError, match="do not fit each other"):
+        OpenVinoNetwork(lowered, model, replace(its, head_size=7))
+
+
+def test_vectors_that_the_network_does_not_have_are_not_read(tmp_path: Path) -> None:
+    model = write(tmp_path, "Llama", {})
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    weights["model.layers.0.self_attn.q_proj.bias"] = torch.full((10_000,), 9.0)
+    save_file(weights, file, {"format": "pt"})
+    stepping, alone = networks(model, tmp_path)
+    one, other = stepping.begin({}), alone.begin({})
+    scores, expected = ([reading.read(LONG[:20]), reading.read([4])][1] for reading in (one, other))
+    assert np.abs(scores - expected).max() < 0.015 * np.abs(expected).max()
 
 
 def test_other_families_have_no_anatomy() -> None:
