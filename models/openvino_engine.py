@@ -118,7 +118,8 @@ class OpenVinoEngine:
             return self._merged[key], {}
         inputs = self._inputs(key, adapter)
         if self._used[key] >= MERGE_AFTER and key not in self._unmergeable and not self.is_merging:
-            self._merging = threading.Thread(target=self._merge, args=(key, adapter), daemon=True)
+            # Not a daemon: a process that ends in the midst of OpenVINO's code is aborted.
+            self._merging = threading.Thread(target=self._merge, args=(key, adapter))
             self._merging.start()
         return self._adapted(), inputs
 
