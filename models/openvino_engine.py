@@ -141,7 +141,7 @@ class OpenVinoEngine:
         if self._adaptable is None:
             network = self._read()
             self._sizes = graph.add_lora(network)
-            self._adaptable = OpenVinoNetwork(network, self._model)
+            self._adaptable = OpenVinoNetwork(network, self._model, joined=not self._base.has_step)  # soon merged
         return self._adaptable
 
     def _inputs(self, key: AdapterKey, adapter: Adapter) -> Inputs:

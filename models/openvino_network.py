@@ -30,12 +30,15 @@ class OpenVinoNetwork:
         model: which it was made from.
         anatomy: what it does between its weights, for a network whose tokens a step generates; None where the graph
             does that, too.
+        joined: whether products are joined where the graph generates; a token is sooner there, and memory is taken.
 
     Raises:
         ModelError: a step does not find its weights, or they do not fit.
     """
 
-    def __init__(self, network: graph.Graph, model: Model, anatomy: Anatomy | None = None) -> None:
+    def __init__(
+        self, network: graph.Graph, model: Model, anatomy: Anatomy | None = None, *, joined: bool = True
+    ) -> None:
         steps = anatomy is not None and openmp.is_there()
         if anatomy is not None and not steps:
             logger.warning(
@@ -44,7 +47,7 @@ class OpenVinoNetwork:
             )
         self._news = graph.show_new(network) if steps else 0
         graph.keep_last(network)
-        self._compiled = graph.compiled(network, joined=not steps)
+        self._compiled = graph.compiled(network, joined=joined and not steps)
         self._step = None
         if anatomy is not None and steps:
             shown = [self._compiled.output(f"{graph.NEW}{number}").get_element_type() for number in range(self._news)]
