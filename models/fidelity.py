@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from models import general, graph
 from models.base import Message
-from models.openvino_network import OpenVinoNetwork
+from models.openvino_network import OpenVinoNetwork, scores
 from models.quiet_openvino import openvino
 from models.tokenizer import ChatTokenizer
 
@@ -76,8 +76,8 @@ def measure(
     sides: tuple[list[Scores], list[Scores], list[Scores]] = [], [], []
     for text in texts:
         ids = tokenizer.token_ids(text)[:MOST_TOKENS]
-        for side, scores in zip(sides, (_own(network, ids), _its(request, ids), _generated(served, ids)), strict=True):
-            side.append(_nats(scores[:-1], ids[len(ids) - len(scores) + 1 :]))
+        for side, told in zip(sides, (_own(network, ids), _its(request, ids), _generated(served, ids)), strict=True):
+            side.append(_nats(told[:-1], ids[len(ids) - len(told) + 1 :]))
     same = 0
     for number in range(PROMPTS):
         asked, text = ASKED[number // len(texts) % len(ASKED)], texts[number % len(texts)]
@@ -104,10 +104,7 @@ def _own(network: PreTrainedModel, ids: Sequence[int]) -> Scores:
 
 def _its(request: openvino.InferRequest, ids: Sequence[int]) -> Scores:
     request.reset_state()
-    positions = np.arange(len(ids), dtype=np.int64)[None]
-    request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions})
-    scores: Scores = request.get_tensor(graph.LOGITS).data[0].copy()
-    return scores
+    return scores(request, ids)
 
 
 def _generated(served: OpenVinoNetwork, ids: Sequence[int]) -> Scores:

@@ -39,22 +39,22 @@ class OpenVinoNetwork:
     def __init__(
         self, network: graph.Graph, model: Model, anatomy: Anatomy | None = None, *, joined: bool = True
     ) -> None:
-        steps = anatomy is not None and openmp.is_there()
-        if anatomy is not None and not steps:
+        its = anatomy if openmp.is_there() else None
+        if anatomy is not None and its is None:
             logger.warning(
                 "%s: numba finds no OpenMP here (libgomp, libomp), so OpenVINO generates, which takes longer",
                 model.name,
             )
-        self._news = graph.show_new(network) if steps else 0
+        self._news = graph.show_new(network) if its else 0
         graph.keep_last(network)
-        self._compiled = graph.compiled(network, joined=joined and not steps)
+        self._compiled = graph.compiled(network, joined=joined and its is None)
         self._step = None
-        if anatomy is not None and steps:
+        if its is not None:
             shown = [self._compiled.output(f"{graph.NEW}{number}").get_element_type() for number in range(self._news)]
             if set(shown) != {openvino.Type.bf16}:
                 raise ModelError(f"OpenVINO tells keys and values of {model.name!r} as {shown[0]}, not as bf16.")
             threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
-            self._step = Step(network, model, anatomy, threads)
+            self._step = Step(network, model, its, threads)
         self._request = self._compiled.create_infer_request()
 
     @property
@@ -86,10 +86,11 @@ class OpenVinoNetwork:
             for number, bits in enumerate(cache.all()):  # numpy's float16 stands for any two bytes here
                 whole = openvino.Tensor(bits.view(np.float16), openvino.Shape(bits.shape), openvino.Type.bf16)
                 states[number].state = whole
-        scores = _scores(self._request, ids, cache.length)
+        found = scores(self._request, ids, cache.length)
         news = [self._request.get_tensor(f"{graph.NEW}{number}") for number in range(self._news)]
         cache.append([new.data.view(np.uint16) for new in news])
-        return scores
+        last: Logits = found[-1]
+        return last
 
 
 class SteppedReading:
@@ -118,9 +119,10 @@ class GraphReading:
 
     def read(self, ids: Sequence[int]) -> Logits:
         """Read on; see :class:`models.engine.Reading`."""
-        scores = _scores(self._request, ids, self._length)
+        found = scores(self._request, ids, self._length)
         self._length += len(ids)
-        return scores
+        last: Logits = found[-1]
+        return last
 
     def beginning(self, length: int) -> GraphReading:
         """Return a reading of the same network that has read the first tokens."""
@@ -134,8 +136,9 @@ class GraphReading:
 OpenVinoReading: TypeAlias = SteppedReading | GraphReading
 
 
-def _scores(request: openvino.InferRequest, ids: Sequence[int], at: int) -> Logits:
+def scores(request: openvino.InferRequest, ids: Sequence[int], at: int = 0) -> Logits:
+    """Let a request read tokens behind so many others; return what it scores, shape ``(tokens or 1, vocabulary)``."""
     positions = np.arange(at, at + len(ids), dtype=np.int64)
     request.infer({"input_ids": np.array([ids], np.int64), "position_ids": positions[None]})
-    scores: Logits = request.get_tensor(graph.LOGITS).data[0, -1].copy()
-    return scores
+    found: Logits = request.get_tensor(graph.LOGITS).data[0].copy()
+    return found

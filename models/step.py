@@ -95,6 +95,9 @@ class Step:
         self._its, self._weights = its, layers.weights(network, model, its)
         self._threads = max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
         self._room = self._room_for(ROOM)
+        self._frequencies = np.array(its.frequencies)
+        ones, zeros = np.ones_like(self._frequencies), np.zeros_like(self._frequencies)
+        self._straight = _turn(ones, zeros, its.attention)
         self._try(1)  # compiles the kernels, so that the first answer does not wait for it
         self._pace = Pace(self._threads, min(self._try(1) for _ in range(TRIES)))
 
@@ -113,15 +116,14 @@ class Step:
         its, weights, room, epsilon = self._its, self._weights, self._room, np.float32(self._its.epsilon)
         embeddings, scale = weights.embeddings
         state = embeddings[token] * scale[token]
-        angles = cache.length * np.array(its.frequencies)
+        angles = cache.length * self._frequencies
         turn = _turn(np.cos(angles) * its.rotary_scale, np.sin(angles) * its.rotary_scale, its.attention)
-        straight = _turn(np.ones_like(angles), np.zeros_like(angles), its.attention)
         numba.set_num_threads(threads)  # holds for the calling thread
         for number, (attention, mlp) in enumerate(weights.layers):
             if time.perf_counter() > until:
                 numba.set_num_threads(1)
             keys, values = cache.arrays[2 * number : 2 * number + 2]
-            its_turn = straight if number in its.straight else turn
+            its_turn = self._straight if number in its.straight else turn
             kernels.attention(state, attention, keys, values, cache.length, its_turn, epsilon, room)
             kernels.mlp(state, mlp, epsilon, room)
         logits = np.empty(len(weights.head[0]), np.float32)

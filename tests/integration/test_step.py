@@ -293,6 +293,8 @@ def test_vectors_that_the_network_does_not_have_are_not_read(tmp_path: Path) -> 
 def test_other_families_have_no_anatomy() -> None:
     config = transformers.OlmoConfig(**SHAPE)
     assert anatomy(transformers.OlmoForCausalLM(config)) is None
+    biased = transformers.LlamaConfig(**SHAPE | {"mlp_bias": True})
+    assert anatomy(transformers.LlamaForCausalLM(biased)) is None
     dynamic = transformers.LlamaConfig(
         **SHAPE | {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}
     )
